@@ -1,0 +1,334 @@
+//! Derived files (L2): rewritten in the commit that changes them, and equal to what the events
+//! give. Nothing reads them to decide.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::{
+    AttemptAlias, AttemptId, ClaimId, Digest, ExecutorId, ItemId, PrincipalId, StepKey,
+};
+use crate::domain::schedule::{Answer, Hold, NAMED, Schedule, direct_blockers};
+use crate::domain::state::ItemState;
+use crate::domain::workflow::{GateKind, Workflow};
+
+/// `artifacts/ledger.json`: what this branch is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LedgerDoc {
+    /// `stepseal/ledger/1`.
+    pub schema: String,
+    /// From 1; an older program never writes a newer ledger.
+    pub format: u32,
+    /// Tells ledgers apart.
+    pub id: uuid::Uuid,
+    pub created: DateTime<Utc>,
+}
+
+/// `artifacts/claims/…`: one assignment (SPEC: executor, claimed at, released at, terminal state).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AssignmentDoc {
+    pub work_item_id: ItemId,
+    pub step_key: StepKey,
+    pub attempt_id: AttemptId,
+    pub alias: Option<AttemptAlias>,
+    pub executor: ExecutorId,
+    pub principal: PrincipalId,
+    pub claim_id: ClaimId,
+    pub claimed_at: DateTime<Utc>,
+    pub lease_until: Option<DateTime<Utc>>,
+    pub released_at: Option<DateTime<Utc>>,
+    pub terminal_state: Option<String>,
+    pub inputs_digest: Digest,
+}
+
+impl AssignmentDoc {
+    /// Every assignment of an item, in launch order.
+    #[must_use]
+    pub fn of(workflow: &Workflow, item: &ItemState) -> Vec<Self> {
+        let mut docs = Vec::new();
+        for (step, state) in workflow.steps().iter().zip(&item.steps) {
+            for (number, attempt) in (1..).zip(&state.attempts) {
+                let Some(claim) = &attempt.claim else { continue };
+                docs.push(Self {
+                    work_item_id: item.id.clone(),
+                    step_key: step.key.clone(),
+                    attempt_id: AttemptId::new(step.key.clone(), number),
+                    alias: claim.alias.clone(),
+                    executor: claim.executor.clone(),
+                    principal: claim.principal.clone(),
+                    claim_id: claim.id,
+                    claimed_at: claim.at,
+                    lease_until: claim.lease_until,
+                    released_at: attempt.end.as_ref().map(|end| end.at),
+                    terminal_state: attempt
+                        .phase
+                        .is_terminal()
+                        .then(|| attempt.phase.word().to_owned()),
+                    inputs_digest: claim.inputs_digest.clone(),
+                });
+            }
+        }
+        docs
+    }
+}
+
+/// `artifacts/busy/…`: an executor and its live claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BusyDoc {
+    pub kind: BusyKind,
+    pub executor: ExecutorId,
+    pub work_item_id: ItemId,
+    pub attempt_id: AttemptId,
+    pub claim_id: ClaimId,
+    pub since: DateTime<Utc>,
+}
+
+/// What is busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BusyKind {
+    Executor,
+}
+
+impl BusyDoc {
+    /// The live claims of an item.
+    #[must_use]
+    pub fn of(workflow: &Workflow, item: &ItemState) -> Vec<Self> {
+        let live = |doc: AssignmentDoc| {
+            doc.terminal_state.is_none().then_some(Self {
+                kind: BusyKind::Executor,
+                executor: doc.executor,
+                work_item_id: doc.work_item_id,
+                attempt_id: doc.attempt_id,
+                claim_id: doc.claim_id,
+                since: doc.claimed_at,
+            })
+        };
+        AssignmentDoc::of(workflow, item).into_iter().filter_map(live).collect()
+    }
+}
+
+/// `artifacts/schedule/…`: the current schedule of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScheduleDoc {
+    pub work_item_id: ItemId,
+    /// The latest fact.
+    pub generated_at: DateTime<Utc>,
+    /// The ready attempts, in launch order.
+    pub launch_order: Vec<AttemptId>,
+    pub ready_steps: Vec<ReadyStep>,
+    /// The next 50 that wait, nearest first.
+    pub blocked_steps: Vec<BlockedStep>,
+    /// How many more wait.
+    pub blocked_more: usize,
+    pub in_progress: Vec<InProgress>,
+    pub pending_gates: Vec<GateDoc>,
+    pub rationale: String,
+}
+
+/// A step that may be claimed now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReadyStep {
+    pub key: StepKey,
+    pub order: u32,
+    pub parallelizable: bool,
+    pub attempt_id: AttemptId,
+    /// Place in launch order, from 1.
+    pub rank: u32,
+    pub notes: Vec<String>,
+}
+
+/// A step that waits, and for what directly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BlockedStep {
+    pub key: StepKey,
+    pub order: u32,
+    /// Direct blockers only, at most 50.
+    pub blocked_by: Vec<StepKey>,
+    pub reason: String,
+}
+
+/// A claimed step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InProgress {
+    pub key: StepKey,
+    pub order: u32,
+    pub attempt_id: AttemptId,
+    pub executor: ExecutorId,
+    pub claimed_at: DateTime<Utc>,
+    pub lease_until: Option<DateTime<Utc>>,
+}
+
+/// A gate that waits for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GateDoc {
+    pub key: StepKey,
+    pub order: u32,
+    pub attempt_id: AttemptId,
+    pub kind: String,
+    pub approvals: u32,
+    pub quorum: u32,
+}
+
+impl ScheduleDoc {
+    /// Writes down what the scheduler answers.
+    #[must_use]
+    pub fn of(workflow: &Workflow, item: &ItemState) -> Self {
+        let schedule = Schedule::of(workflow, item);
+        let mut doc = Self {
+            work_item_id: item.id.clone(),
+            generated_at: item.last_at,
+            launch_order: Vec::new(),
+            ready_steps: Vec::new(),
+            blocked_steps: Vec::new(),
+            blocked_more: 0,
+            in_progress: Vec::new(),
+            pending_gates: Vec::new(),
+            rationale: String::new(),
+        };
+        let ready_at_order = |order: u32| {
+            schedule.ready.iter().filter(|&&r| workflow.steps()[r].order == order).count()
+        };
+        for (at, step) in workflow.steps().iter().enumerate() {
+            let state = &item.steps[at];
+            match &schedule.answers[at] {
+                Answer::Done(_) => {}
+                Answer::Ready { rank, attempt } => {
+                    let mut notes = Vec::new();
+                    if ready_at_order(step.order) > 1 {
+                        notes.push(format!("tie at order {}: byte order of keys", step.order));
+                    }
+                    if let Some(reason) =
+                        state.current().and_then(|attempt| attempt.retry_reason.as_ref())
+                    {
+                        notes.push(format!("queued again: {reason}"));
+                    }
+                    doc.launch_order.push(attempt.clone());
+                    doc.ready_steps.push(ReadyStep {
+                        key: step.key.clone(),
+                        order: step.order,
+                        parallelizable: step.definition.parallelizable,
+                        attempt_id: attempt.clone(),
+                        rank: *rank,
+                        notes,
+                    });
+                }
+                Answer::InProgress(attempt) => {
+                    if let Some(claim) = state.current().and_then(|a| a.claim.as_ref()) {
+                        doc.in_progress.push(InProgress {
+                            key: step.key.clone(),
+                            order: step.order,
+                            attempt_id: attempt.clone(),
+                            executor: claim.executor.clone(),
+                            claimed_at: claim.at,
+                            lease_until: claim.lease_until,
+                        });
+                    }
+                }
+                Answer::PendingGate(attempt) => {
+                    let gate = step.definition.gate.as_ref();
+                    let approvals = state.current().map_or(0, |attempt| attempt.approvals.len());
+                    doc.pending_gates.push(GateDoc {
+                        key: step.key.clone(),
+                        order: step.order,
+                        attempt_id: attempt.clone(),
+                        kind: match gate.map(|gate| gate.kind) {
+                            Some(GateKind::Release) => "release".into(),
+                            Some(GateKind::Review) | None => "review".into(),
+                        },
+                        approvals: u32::try_from(approvals).unwrap_or(u32::MAX),
+                        quorum: gate.map_or(1, |gate| gate.quorum()),
+                    });
+                }
+                Answer::Held { .. }
+                | Answer::NeedsRequeue { .. }
+                | Answer::Unopened
+                | Answer::Waiting => {
+                    if doc.blocked_steps.len() == NAMED {
+                        doc.blocked_more += 1;
+                    } else {
+                        doc.blocked_steps.push(blocked(workflow, &schedule, item, at));
+                    }
+                }
+            }
+        }
+        doc.rationale = rationale(&doc);
+        doc
+    }
+}
+
+/// A step that waits, with its direct blockers and the reason in words.
+fn blocked(workflow: &Workflow, schedule: &Schedule, item: &ItemState, at: usize) -> BlockedStep {
+    let step = &workflow.steps()[at];
+    let (blocked_by, reason) = match &schedule.answers[at] {
+        Answer::Held { hold, .. } => match hold {
+            Hold::Review => (Vec::new(), "the item is under review".to_owned()),
+            Hold::Item(phase) => (Vec::new(), format!("the item is {}", phase.word())),
+            Hold::Blockers(ids) => {
+                let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+                (Vec::new(), format!("blocked by {}", ids.join(", ")))
+            }
+            Hold::Constraint { constraint, by, in_progress } => {
+                let by = workflow.steps()[*by].key.clone();
+                let how = if *in_progress { "is in progress" } else { "goes first" };
+                let reason = format!("shares {constraint} with {by}, which {how}");
+                (vec![by], reason)
+            }
+        },
+        Answer::NeedsRequeue { attempt, ended } => {
+            (Vec::new(), format!("{attempt} ended as {}; it needs a requeue", ended.word()))
+        }
+        _ => {
+            let (blockers, more) = direct_blockers(workflow, schedule, at);
+            let mut reason = if blockers.is_empty() {
+                format!("the item is {}", item.phase.word())
+            } else {
+                let names: Vec<_> = blockers.iter().map(StepKey::as_str).collect();
+                format!("waits for {}", names.join(", "))
+            };
+            if more > 0 {
+                reason.push_str(&format!(" and {more} more"));
+            }
+            (blockers, reason)
+        }
+    };
+    BlockedStep { key: step.key.clone(), order: step.order, blocked_by, reason }
+}
+
+fn rationale(doc: &ScheduleDoc) -> String {
+    let mut parts = Vec::new();
+    let keys = |keys: Vec<&StepKey>| keys.iter().map(|k| k.as_str()).collect::<Vec<_>>().join(", ");
+    match doc.ready_steps.len() {
+        0 => {}
+        1 => parts.push(format!("{} may start", doc.ready_steps[0].key)),
+        n if n <= NAMED => parts.push(format!(
+            "{} may start together, in this order",
+            keys(doc.ready_steps.iter().map(|r| &r.key).collect())
+        )),
+        n => parts.push(format!("{n} steps may start together, in launch order")),
+    }
+    if !doc.in_progress.is_empty() && doc.in_progress.len() <= NAMED {
+        let held = keys(doc.in_progress.iter().map(|p| &p.key).collect());
+        parts.push(format!("{held} in progress; no preemption"));
+    }
+    if !doc.pending_gates.is_empty() {
+        let gates = keys(doc.pending_gates.iter().map(|g| &g.key).collect());
+        parts.push(format!("{gates} waits for people"));
+    }
+    let waiting = doc.blocked_steps.len() + doc.blocked_more;
+    if waiting > 0 {
+        parts.push(format!("{waiting} wait"));
+    }
+    if parts.is_empty() {
+        parts.push("every step is done".into());
+    }
+    parts.join("; ")
+}

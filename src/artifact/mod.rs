@@ -1,0 +1,40 @@
+//! THE PAPER. Bytes on one side, events, seals and definitions on the other.
+//!
+//! What is not here: where bytes come from or go to. A byte that is not canonical does not
+//! decode, so decoding and encoding again is the identity.
+
+mod derived;
+mod event;
+mod json;
+mod merkle;
+mod path;
+mod schema;
+mod seal;
+
+pub use derived::{
+    AssignmentDoc, BlockedStep, BusyDoc, BusyKind, GateDoc, InProgress, LedgerDoc, ReadyStep,
+    ScheduleDoc,
+};
+pub use event::{SCHEMA_VERSION, decode_event, encode_event};
+pub use json::{EVENT_LIMIT, PaperError, decode, encode};
+pub use merkle::{Frontier, leaf};
+pub use path::{
+    HANDOFF, LEDGER_DOC, LEDGER_FOLDER, README, SEALS, WORKFLOWS, assignment_path, busy_path,
+    event_path, item_folder, ledger_event_path, parse_event_name, parse_seal_path, schedule_path,
+    seal_path, shard_folder, workflow_path,
+};
+pub use schema::{Pointer, pointer_of, schemas};
+pub use seal::{Committer, Mark, Pattern, Recovery, Restored, Seal, SealedFile};
+
+use crate::domain::id::Digest;
+use crate::domain::workflow::{Problem, Workflow, WorkflowDefinition};
+
+/// Encodes a definition as it is sealed, and validates it on the way.
+///
+/// # Errors
+/// Every problem of the definition, with its place.
+pub fn compile(definition: &WorkflowDefinition) -> Result<(Workflow, Vec<u8>), Vec<Problem>> {
+    let bytes = encode(definition);
+    let workflow = Workflow::compile(definition.clone(), Digest::of(&bytes))?;
+    Ok((workflow, bytes))
+}

@@ -1,0 +1,88 @@
+//! The tree's layout (L2): one layout, no options.
+
+use crate::domain::event::EventKind;
+use crate::domain::id::{AttemptId, Digest, ExecutorId, ItemId, StepKey, WorkflowName};
+
+/// The ledger's format version.
+pub const LEDGER_DOC: &str = "artifacts/ledger.json";
+/// What the branch is, for people.
+pub const README: &str = "README.md";
+/// One seal per commit, in folders of a thousand.
+pub const SEALS: &str = "artifacts/seals";
+/// The truth: write-once events.
+pub const HANDOFF: &str = "artifacts/handoff";
+/// Definitions, write-once.
+pub const WORKFLOWS: &str = "artifacts/workflows";
+/// The folder of events that concern no item; no shard is called so.
+pub const LEDGER_FOLDER: &str = "_ledger";
+
+/// `artifacts/handoff/HH/ITEM`.
+#[must_use]
+pub fn item_folder(item: &ItemId) -> String {
+    format!("{}/{item}", shard_folder(&item.shard()))
+}
+
+/// `artifacts/handoff/HH`.
+#[must_use]
+pub fn shard_folder(shard: &str) -> String {
+    format!("{HANDOFF}/{shard}")
+}
+
+/// `artifacts/handoff/HH/ITEM/NNNNNN-KEY-EVENT.json`; KEY is `_item` for item-level events.
+#[must_use]
+pub fn event_path(item: &ItemId, number: u32, key: Option<&StepKey>, kind: EventKind) -> String {
+    let key = key.map_or("_item", StepKey::as_str);
+    format!("{}/{number:06}-{key}-{}.json", item_folder(item), kind.name())
+}
+
+/// `artifacts/handoff/_ledger/NNNNNN-EVENT.json`.
+#[must_use]
+pub fn ledger_event_path(number: u32, kind: EventKind) -> String {
+    format!("{HANDOFF}/{LEDGER_FOLDER}/{number:06}-{}.json", kind.name())
+}
+
+/// The number in an event's file name, if it looks like one.
+#[must_use]
+pub fn parse_event_name(name: &str) -> Option<u32> {
+    let (number, rest) = name.split_once('-')?;
+    let digits = number.len() >= 6 && number.bytes().all(|b| b.is_ascii_digit());
+    (digits && rest.ends_with(".json")).then(|| number.parse().ok()).flatten()
+}
+
+/// `artifacts/seals/NNNNNN/NNNNNNNNN.json`.
+#[must_use]
+pub fn seal_path(seq: u64) -> String {
+    format!("{SEALS}/{:06}/{seq:09}.json", seq / 1000)
+}
+
+/// The number in a seal's path.
+#[must_use]
+pub fn parse_seal_path(path: &str) -> Option<u64> {
+    let seq: u64 = path.strip_suffix(".json")?.rsplit('/').next()?.parse().ok()?;
+    (seal_path(seq) == path).then_some(seq)
+}
+
+/// `artifacts/workflows/NAME/vN.json`.
+#[must_use]
+pub fn workflow_path(name: &WorkflowName, version: u32) -> String {
+    format!("{WORKFLOWS}/{name}/v{version}.json")
+}
+
+/// `artifacts/claims/HH/ITEM/ATTEMPT.json`.
+#[must_use]
+pub fn assignment_path(item: &ItemId, attempt: &AttemptId) -> String {
+    format!("artifacts/claims/{}/{item}/{attempt}.json", item.shard())
+}
+
+/// `artifacts/schedule/HH/ITEM.json`.
+#[must_use]
+pub fn schedule_path(item: &ItemId) -> String {
+    format!("artifacts/schedule/{}/{item}.json", item.shard())
+}
+
+/// `artifacts/busy/HASH.json`: executors are never paths, so their digest is.
+#[must_use]
+pub fn busy_path(executor: &ExecutorId) -> String {
+    let hash = Digest::of_parts(&[b"executor\0", executor.as_str().as_bytes()]);
+    format!("artifacts/busy/{hash}.json")
+}

@@ -1,0 +1,279 @@
+//! What moves an item besides working on it: skip, requeue, release, review before execution.
+
+use super::super::event::{
+    AttemptRequeued, ClaimLapsed, ClaimReleased, Event, EventData, Reasoned, RequeueCause,
+    ReviewDecided, ReviewFlagged,
+};
+use super::super::id::{AttemptId, ClaimId, ItemId, StepKey};
+use super::super::refusal::Refusal;
+use super::super::state::{Done, Standing};
+use super::super::transition::AttemptPhase;
+use super::{Decided, Room, Unchanged, link, outcome, text};
+
+/// Give a step up for good; those that wait for it go on.
+#[derive(Debug, Clone)]
+pub struct Skip {
+    pub step: StepKey,
+    pub reason: String,
+}
+
+/// Queue a further attempt.
+#[derive(Debug, Clone)]
+pub struct Requeue {
+    pub step: StepKey,
+    pub reason: Option<String>,
+    /// Take the claim from a holder who is gone (C5).
+    pub lapsed: bool,
+    /// Before the lease end, or without a lease.
+    pub force: bool,
+}
+
+/// Give a claim back.
+#[derive(Debug, Clone)]
+pub struct Release {
+    pub step: StepKey,
+    pub claim: Option<ClaimId>,
+    pub reason: String,
+}
+
+/// Suspect a duplicate: no claims until a person decides (FR-003).
+#[derive(Debug, Clone)]
+pub struct FlagReview {
+    pub reason: String,
+    pub suspects: Vec<ItemId>,
+}
+
+/// Drop the suspicion.
+#[derive(Debug, Clone)]
+pub struct ClearReview {
+    pub rationale: String,
+}
+
+pub(super) fn skip(room: &Room<'_>, ask: &Skip) -> Result<Decided, Refusal> {
+    text("the reason", &ask.reason)?;
+    let at = room.step(&ask.step)?;
+    let step = &room.workflow.steps()[at];
+    if step.is_gate() {
+        return Err(Refusal::IsGate { item: room.item(), step: step.key.clone() });
+    }
+    let standing = room.state.steps[at].standing();
+    if let Standing::Done(Done::Skipped) = standing {
+        return Ok(Decided::Unchanged(Unchanged::Skipped));
+    }
+    room.not_held_nor_done(at)?;
+    room.active()?;
+    let mut facts = Vec::new();
+    if standing == Standing::Queued {
+        facts.push(withdrawn(room, 0, at, &ask.reason));
+    }
+    facts.push(room.fact(
+        facts.len(),
+        Some(at),
+        None,
+        outcome("skipped", &ask.reason),
+        "go on with the steps that waited for it".into(),
+        Vec::new(),
+        EventData::StepSkipped(Reasoned { reason: ask.reason.clone() }),
+    ));
+    Ok(Decided::Facts(facts))
+}
+
+/// A queued attempt leaves the queue.
+pub(super) fn withdrawn(room: &Room<'_>, index: usize, at: usize, reason: &str) -> Event {
+    room.fact(
+        index,
+        Some(at),
+        Some(room.current(at)),
+        outcome("withdrawn", reason),
+        "nothing".into(),
+        Vec::new(),
+        EventData::AttemptWithdrawn(Reasoned { reason: reason.to_owned() }),
+    )
+}
+
+pub(super) fn requeue(room: &Room<'_>, ask: &Requeue) -> Result<Decided, Refusal> {
+    if let Some(reason) = &ask.reason {
+        text("the reason", reason)?;
+    }
+    let at = room.step(&ask.step)?;
+    let step = &room.workflow.steps()[at];
+    let state = &room.state.steps[at];
+    if step.is_gate() {
+        return Err(Refusal::IsGate { item: room.item(), step: step.key.clone() });
+    }
+    match state.standing() {
+        Standing::Queued => Ok(Decided::Unchanged(Unchanged::Queued { attempt: room.current(at) })),
+        Standing::Claimed if ask.lapsed => {
+            room.active()?;
+            lapse(room, at, ask)
+        }
+        Standing::Claimed => Err(room.held(at)),
+        Standing::Done(_) => {
+            room.not_held_nor_done(at)?;
+            Err(room.finished(&room.current(at)))
+        }
+        Standing::Untouched => Err(room.not_ready(at, &room.schedule())),
+        Standing::Ended(_) => {
+            room.active()?;
+            let reason = ask.reason.clone().unwrap_or_else(|| "asked for".into());
+            let fact = requeued(room, 0, at, RequeueCause::Asked, reason);
+            Ok(Decided::Facts(vec![fact]))
+        }
+    }
+}
+
+/// The holder is gone: an explicit act, never a timer (C5).
+fn lapse(room: &Room<'_>, at: usize, ask: &Requeue) -> Result<Decided, Refusal> {
+    let id = room.current(at);
+    let Some(claim) = room.state.steps[at].current().and_then(|attempt| attempt.claim.as_ref())
+    else {
+        return Err(room.held(at));
+    };
+    let over = claim.lease_until.is_some_and(|until| until <= room.moment.now());
+    if !over && !(ask.force && ask.reason.is_some()) {
+        return Err(Refusal::LeaseRunning {
+            item: room.item(),
+            step: id.key().clone(),
+            attempt: id,
+            by: claim.executor.clone(),
+            lease_until: claim.lease_until,
+        });
+    }
+    let reason = ask.reason.clone().unwrap_or_else(|| "the lease ended".into());
+    let lapsed = room.fact(
+        0,
+        Some(at),
+        Some(id),
+        outcome("lapsed", format!("{} no longer holds it: {reason}", claim.executor)),
+        format!("claim {}", ask.step),
+        vec![link("claim", &claim.event)],
+        EventData::ClaimLapsed(ClaimLapsed {
+            claim_id: claim.id,
+            reason: reason.clone(),
+            lease_until: claim.lease_until,
+            forced: !over,
+        }),
+    );
+    let next = requeued(room, 1, at, RequeueCause::Lapsed, reason);
+    Ok(Decided::Facts(vec![lapsed, next]))
+}
+
+/// The next attempt of a step, queued again.
+fn requeued(
+    room: &Room<'_>,
+    index: usize,
+    at: usize,
+    cause: RequeueCause,
+    reason: String,
+) -> Event {
+    let (step, state) = (&room.workflow.steps()[at], &room.state.steps[at]);
+    let last = room.current(at);
+    let claim = state.current().and_then(|attempt| attempt.claim.as_ref());
+    room.fact(
+        index,
+        Some(at),
+        Some(AttemptId::new(step.key.clone(), last.number() + 1)),
+        outcome("queued", reason.clone()),
+        format!("claim {}", step.key),
+        claim.map(|claim| link("retry-of", &claim.event)).into_iter().collect(),
+        EventData::AttemptRequeued(AttemptRequeued {
+            retry_of: last,
+            cause,
+            reason,
+            round: state.round,
+        }),
+    )
+}
+
+pub(super) fn release(room: &Room<'_>, ask: &Release) -> Result<Decided, Refusal> {
+    text("the reason", &ask.reason)?;
+    let at = room.step(&ask.step)?;
+    let id = room.current(at);
+    let attempt = room.state.steps[at].current();
+    let claimed = attempt.filter(|attempt| attempt.phase == AttemptPhase::Claimed);
+    let Some(claim) = claimed.and_then(|attempt| attempt.claim.as_ref()) else {
+        let queued = attempt.filter(|a| a.phase == AttemptPhase::Queued).map(|_| id);
+        return Err(Refusal::NotClaimed { item: room.item(), step: ask.step.clone(), queued });
+    };
+    if ask.claim != Some(claim.id) && claim.executor != room.moment.actor.id {
+        return Err(Refusal::NotHolder {
+            item: room.item(),
+            step: ask.step.clone(),
+            attempt: id,
+            by: claim.executor.clone(),
+            asker: room.moment.actor.id.clone(),
+            elsewhere: false,
+            claim: claim.id,
+        });
+    }
+    room.active()?;
+    let released = released(room, 0, at, claim, &ask.reason);
+    let next = requeued(room, 1, at, RequeueCause::Released, ask.reason.clone());
+    Ok(Decided::Facts(vec![released, next]))
+}
+
+/// A claim given back, by its holder or because its step becomes void.
+pub(super) fn released(
+    room: &Room<'_>,
+    index: usize,
+    at: usize,
+    claim: &super::super::state::Claim,
+    reason: &str,
+) -> Event {
+    room.fact(
+        index,
+        Some(at),
+        Some(room.current(at)),
+        outcome("released", reason),
+        format!("claim {}", room.workflow.steps()[at].key),
+        vec![link("claim", &claim.event)],
+        EventData::ClaimReleased(ClaimReleased { claim_id: claim.id, reason: reason.to_owned() }),
+    )
+}
+
+pub(super) fn flag(room: &Room<'_>, ask: &FlagReview) -> Result<Decided, Refusal> {
+    text("the reason", &ask.reason)?;
+    room.active()?;
+    if room.state.review.flagged.is_some() {
+        return Ok(Decided::Unchanged(Unchanged::Flagged));
+    }
+    if ask.suspects.contains(&room.state.id) {
+        return Err(Refusal::Invalid("an item is no duplicate of itself".into()));
+    }
+    let fact = room.fact(
+        0,
+        None,
+        None,
+        outcome("flagged", &ask.reason),
+        "decide the review".into(),
+        vec![link("item", &room.state.registered)],
+        EventData::ReviewFlagged(ReviewFlagged {
+            reason: ask.reason.clone(),
+            suspects: ask.suspects.clone(),
+        }),
+    );
+    Ok(Decided::Facts(vec![fact]))
+}
+
+pub(super) fn clear(room: &Room<'_>, ask: &ClearReview) -> Result<Decided, Refusal> {
+    text("the rationale", &ask.rationale)?;
+    room.active()?;
+    let review = &room.state.review;
+    let asked_by_policy =
+        room.ledger.policy.get("review").is_some_and(|v| v.iter().any(|v| v == "required"));
+    let links = match &review.flagged {
+        Some(flag) => vec![link("clears", &flag.event)],
+        None if asked_by_policy && !review.decided => vec![link("item", &room.state.registered)],
+        None => return Err(Refusal::NotUnderReview { item: room.item() }),
+    };
+    let fact = room.fact(
+        0,
+        None,
+        None,
+        outcome("cleared", &ask.rationale),
+        "claim what is ready".into(),
+        links,
+        EventData::ReviewCleared(ReviewDecided { rationale: ask.rationale.clone() }),
+    );
+    Ok(Decided::Facts(vec![fact]))
+}

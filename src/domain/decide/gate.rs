@@ -1,0 +1,329 @@
+//! People decide a gate; a "no" opens the way back (FR-006, FR-021; G1–G3).
+
+use std::collections::BTreeSet;
+
+use super::super::event::{EventData, GateApproved, GateRejected, VoidStep};
+use super::super::id::{Digest, PrincipalId, RoleName, StepKey};
+use super::super::refusal::Refusal;
+use super::super::schedule::{Answer, Hold, direct_blockers};
+use super::super::state::{Done, Imported, ItemState, Standing};
+use super::super::workflow::{GateDefinition, SelfReview, Workflow};
+use super::{Decided, LINKS, Room, Unchanged, flow, link, outcome, text};
+
+/// One principal says yes.
+#[derive(Debug, Clone)]
+pub struct ApproveGate {
+    pub step: StepKey,
+    pub reason: String,
+    pub follow_ups: Vec<String>,
+}
+
+/// One principal says no.
+#[derive(Debug, Clone)]
+pub struct RejectGate {
+    pub step: StepKey,
+    pub reason: String,
+    /// Where the item goes back to; the gate's `rejectTo` when left out.
+    pub return_to: Option<StepKey>,
+    /// Take the claims of steps that become void.
+    pub release_claims: bool,
+    pub follow_ups: Vec<String>,
+}
+
+/// How a principal comes to be allowed to decide.
+struct Admitted {
+    role: Option<RoleName>,
+    role_unchecked: bool,
+    self_review: bool,
+}
+
+pub(super) fn approve(room: &Room<'_>, ask: &ApproveGate) -> Result<Decided, Refusal> {
+    text("the reason", &ask.reason)?;
+    let (at, gate) = pending(room, &ask.step)?;
+    let admitted = admit(room, at, gate)?;
+    let attempt = room.current(at);
+    let digest = gate_digest(room.workflow, room.state, at);
+    let principal = &room.moment.actor.principal;
+    let mut yes: BTreeSet<&PrincipalId> = room.state.steps[at]
+        .current()
+        .map(|attempt| attempt.approvals.iter())
+        .into_iter()
+        .flatten()
+        .filter(|approval| approval.outputs_digest == digest)
+        .map(|approval| &approval.principal)
+        .collect();
+    let count = |yes: &BTreeSet<_>| u32::try_from(yes.len()).unwrap_or(u32::MAX);
+    if !yes.insert(principal) {
+        return Ok(Decided::Unchanged(Unchanged::Approved {
+            attempt,
+            approvals: count(&yes),
+            quorum: gate.quorum(),
+        }));
+    }
+    let (approvals, quorum) = (count(&yes), gate.quorum());
+    let decided = approvals >= quorum;
+    let summary = if decided {
+        ask.reason.clone()
+    } else {
+        format!("{} ({approvals} of {quorum} approvals)", ask.reason)
+    };
+    let fact = room.fact(
+        0,
+        Some(at),
+        Some(attempt),
+        outcome("approved", summary),
+        if decided { "go on".into() } else { format!("{} more to approve", quorum - approvals) },
+        reviewed(room, at),
+        EventData::GateApproved(GateApproved {
+            reason: ask.reason.clone(),
+            round: room.state.steps[at].round,
+            outputs_digest: digest,
+            approvals,
+            quorum,
+            decided,
+            role: admitted.role,
+            role_unchecked: admitted.role_unchecked,
+            self_review: admitted.self_review,
+            follow_ups: ask.follow_ups.clone(),
+        }),
+    );
+    Ok(Decided::Facts(vec![fact]))
+}
+
+pub(super) fn reject(room: &Room<'_>, ask: &RejectGate) -> Result<Decided, Refusal> {
+    text("the reason", &ask.reason)?;
+    let (at, gate) = pending(room, &ask.step)?;
+    let admitted = admit(room, at, gate)?;
+    let Some(to) = ask.return_to.as_ref().or(gate.reject_to.as_ref()) else {
+        let lower = room.workflow.steps()[..at].iter().map(|step| step.key.clone());
+        return Err(Refusal::NoReturn {
+            item: room.item(),
+            step: ask.step.clone(),
+            candidates: lower.collect(),
+        });
+    };
+    let back = room.step(to)?;
+    let bad =
+        |why| Refusal::BadReturn { item: room.item(), step: ask.step.clone(), to: to.clone(), why };
+    if back >= at {
+        return Err(bad("it does not come before the gate"));
+    }
+    if room.workflow.steps()[back].is_gate() {
+        return Err(bad("it is a gate; name a step that is worked on"));
+    }
+    match room.state.steps[back].standing() {
+        Standing::Done(Done::Skipped | Done::ImportedSkipped) => {
+            return Err(bad("it was skipped, and skipped steps stay skipped"));
+        }
+        Standing::Untouched => return Err(bad("it has not been done yet")),
+        _ => {}
+    }
+    let void = void_set(room.workflow, room.state, back, at);
+    let held: Vec<usize> = void
+        .iter()
+        .copied()
+        .filter(|&v| room.state.steps[v].standing() == Standing::Claimed)
+        .collect();
+    let claim_of =
+        |v: usize| room.state.steps[v].current().and_then(|attempt| attempt.claim.as_ref());
+    if !held.is_empty() && !ask.release_claims {
+        let name = |&v: &usize| {
+            Some((room.workflow.steps()[v].key.clone(), claim_of(v)?.executor.clone()))
+        };
+        return Err(Refusal::VoidHeld {
+            item: room.item(),
+            to: to.clone(),
+            held: held.iter().filter_map(name).collect(),
+        });
+    }
+    let why = format!("{} was rejected: {}", room.current(at), ask.reason);
+    let why: String = why.chars().take(1000).collect();
+    let mut facts = Vec::new();
+    for &v in &void {
+        match room.state.steps[v].standing() {
+            Standing::Claimed => {
+                if let Some(claim) = claim_of(v) {
+                    facts.push(flow::released(room, facts.len(), v, claim, &why));
+                }
+            }
+            Standing::Queued if v != at => {
+                facts.push(flow::withdrawn(room, facts.len(), v, &why));
+            }
+            _ => {}
+        }
+    }
+    facts.push(room.fact(
+        facts.len(),
+        Some(at),
+        Some(room.current(at)),
+        outcome("rejected", &ask.reason),
+        format!("rework {to}"),
+        reviewed(room, at),
+        EventData::GateRejected(GateRejected {
+            reason: ask.reason.clone(),
+            round: room.state.steps[at].round,
+            return_to: to.clone(),
+            void: void.iter().map(|&v| void_step(room, v)).collect(),
+            role: admitted.role,
+            role_unchecked: admitted.role_unchecked,
+            self_review: admitted.self_review,
+            follow_ups: ask.follow_ups.clone(),
+        }),
+    ));
+    Ok(Decided::Facts(facts))
+}
+
+fn void_step(room: &Room<'_>, at: usize) -> VoidStep {
+    let state = &room.state.steps[at];
+    VoidStep {
+        key: room.workflow.steps()[at].key.clone(),
+        attempt_id: state.current().map(|_| room.current(at)),
+        round: state.round + 1,
+    }
+}
+
+/// The gate, if people can decide it now.
+fn pending<'a>(room: &Room<'a>, key: &StepKey) -> Result<(usize, &'a GateDefinition), Refusal> {
+    let at = room.step(key)?;
+    let step = &room.workflow.steps()[at];
+    let Some(gate) = &step.definition.gate else {
+        return Err(Refusal::NotGate { item: room.item(), step: key.clone() });
+    };
+    room.not_held_nor_done(at)?;
+    room.active()?;
+    let schedule = room.schedule();
+    match &schedule.answers[at] {
+        Answer::PendingGate(_) => Ok((at, gate)),
+        Answer::Held { hold: Hold::Review, .. } => {
+            let flag = room.state.review.flagged.as_ref();
+            Err(Refusal::UnderReview {
+                item: room.item(),
+                by: flag.map(|flag| flag.by.clone()),
+                reason: flag.map(|flag| flag.reason.clone()).unwrap_or_default(),
+                suspects: flag.map(|flag| flag.suspects.clone()).unwrap_or_default(),
+            })
+        }
+        Answer::Held { hold: Hold::Blockers(blockers), .. } => Err(Refusal::Blocked {
+            item: room.item(),
+            step: key.clone(),
+            blockers: blockers.clone(),
+        }),
+        _ => {
+            let (waits_for, more) = direct_blockers(room.workflow, &schedule, at);
+            Err(Refusal::GateNotOpen { item: room.item(), step: key.clone(), waits_for, more })
+        }
+    }
+}
+
+/// Whether the asking principal may decide, and under what (G2).
+fn admit(room: &Room<'_>, at: usize, gate: &GateDefinition) -> Result<Admitted, Refusal> {
+    let principal = &room.moment.actor.principal;
+    let step = &room.workflow.steps()[at].key;
+    let (mut role, mut role_unchecked) = (None, false);
+    if let Some(approvers) = &gate.approvers
+        && !(approvers.ids.is_empty() && approvers.roles.is_empty())
+        && !approvers.ids.contains(principal)
+    {
+        let member = |r: &&RoleName| match room.ledger.role_members(r.as_str()) {
+            None => true,
+            Some(members) => members.iter().any(|member| member == principal.as_str()),
+        };
+        match approvers.roles.iter().find(member) {
+            Some(found) => {
+                role_unchecked = room.ledger.role_members(found.as_str()).is_none();
+                role = Some(found.clone());
+            }
+            None => {
+                return Err(Refusal::NotApprover {
+                    item: room.item(),
+                    step: step.clone(),
+                    principal: principal.clone(),
+                    ids: approvers.ids.clone(),
+                    roles: approvers.roles.clone(),
+                });
+            }
+        }
+    }
+    let worked_on = (0..at).find(|&lower| {
+        let state = &room.state.steps[lower];
+        state.is_done()
+            && state
+                .current()
+                .and_then(|attempt| attempt.claim.as_ref())
+                .is_some_and(|claim| claim.principal == *principal)
+    });
+    if let Some(worked_on) = worked_on
+        && gate.self_review() == SelfReview::Refused
+    {
+        return Err(Refusal::SelfReview {
+            item: room.item(),
+            step: step.clone(),
+            principal: principal.clone(),
+            worked_on: room.workflow.steps()[worked_on].key.clone(),
+        });
+    }
+    Ok(Admitted { role, role_unchecked, self_review: worked_on.is_some() })
+}
+
+/// What the gate decides about: the completions of the steps it directly waits for.
+fn reviewed(room: &Room<'_>, at: usize) -> Vec<super::super::event::Link> {
+    room.workflow
+        .graph()
+        .direct(at)
+        .into_iter()
+        .filter_map(|before| room.state.steps[before].current()?.end.as_ref())
+        .map(|end| link("reviews", &end.event))
+        .take(LINKS)
+        .collect()
+}
+
+/// The digest a gate's approvals are about: every lower step in force, in schedule order (G2).
+#[must_use]
+pub fn gate_digest(workflow: &Workflow, item: &ItemState, at: usize) -> Digest {
+    let mut text = String::new();
+    for (step, state) in workflow.steps()[..at].iter().zip(&item.steps) {
+        if state.is_done() {
+            text.push_str(&format!("{} {}\n", step.key, state.outputs_digest()));
+        }
+    }
+    Digest::of(text.as_bytes())
+}
+
+/// Which steps a way back undoes (G3): the target, every step up to `bound` that waits for it
+/// through others, and above that every step whose written `needs` names one of these.
+#[must_use]
+pub fn void_set(workflow: &Workflow, item: &ItemState, target: usize, bound: usize) -> Vec<usize> {
+    let dependents = workflow.graph().dependents(target);
+    let mut void: Vec<bool> =
+        dependents.iter().enumerate().map(|(at, &waits)| at <= bound && waits).collect();
+    void[target] = true;
+    // The rejected gate itself opens again, also one that crossed the target.
+    if workflow.steps()[bound].is_gate() {
+        void[bound] = true;
+    }
+    // Written needs may name steps in either direction, so until nothing changes.
+    loop {
+        let mut changed = false;
+        for at in bound + 1..void.len() {
+            if !void[at] && workflow.graph().needs(at).iter().any(|&need| void[need]) {
+                void[at] = true;
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    (0..void.len())
+        .filter(|&at| void[at])
+        .filter(|&at| match item.steps[at].standing() {
+            Standing::Done(Done::Skipped | Done::ImportedSkipped) => false,
+            Standing::Done(Done::ImportedDone) => at <= bound || at == target,
+            // Never opened in this round: there is nothing to undo.
+            Standing::Untouched => {
+                matches!(item.steps[at].imported, Some((Imported::Done, _)))
+            }
+            _ => true,
+        })
+        .collect()
+}

@@ -1,0 +1,152 @@
+//! An item enters the ledger.
+
+use super::super::event::{
+    Baseline, Event, EventData, ImportedState, ImportedStep, PlanRef, WorkItemRegistered,
+    WorkflowPublished,
+};
+use super::super::id::{Digest, ItemId, PrincipalId};
+use super::super::moment::Moment;
+use super::super::refusal::Refusal;
+use super::super::workflow::{Effective, Workflow};
+use super::{Decided, Unchanged, World, outcome, text};
+
+/// What an item starts from. The caller has compiled the workflow and knows whether its
+/// definition is in the ledger yet.
+#[derive(Debug, Clone)]
+pub struct Register {
+    pub title: String,
+    pub description: Option<String>,
+    pub workflow: Workflow,
+    /// Where the definition is to be sealed, when it is not published yet.
+    pub publish: Option<String>,
+    pub plan: Option<PlanRef>,
+    pub imported: Vec<ImportedStep>,
+    pub priority: Option<u32>,
+    pub labels: Vec<String>,
+    pub owner: Option<PrincipalId>,
+    /// An item whose id differs only in case.
+    pub twin: Option<ItemId>,
+}
+
+pub(super) fn decide(
+    world: World<'_>,
+    id: &ItemId,
+    ask: &Register,
+    moment: &Moment,
+) -> Result<Decided, Refusal> {
+    if let Some((item, _)) = world.item {
+        let same = match (&ask.plan, &item.plan) {
+            (None, _) => true,
+            (Some(asked), Some(known)) => asked.digest == known.digest,
+            (Some(_), None) => false,
+        };
+        if same {
+            return Ok(Decided::Unchanged(Unchanged::Registered));
+        }
+        return Err(Refusal::OtherPlan {
+            item: id.clone(),
+            workflow: item.workflow.name.clone(),
+            version: item.workflow.version,
+        });
+    }
+    if let Some(twin) = &ask.twin {
+        return Err(Refusal::CaseTwin { item: id.clone(), twin: twin.clone() });
+    }
+    text("the title", &ask.title)?;
+    if let Some(description) = &ask.description {
+        text("the prompt", description)?;
+    }
+    let reference = &ask.workflow.reference;
+    startable(world, &ask.workflow, moment)?;
+    let mut facts = Vec::new();
+    if let Some(path) = &ask.publish {
+        facts.push(published(&ask.workflow, path, moment));
+    }
+    let open = ask.workflow.steps().len() - ask.imported.len();
+    let count = |state| ask.imported.iter().filter(|step| step.state == state).count();
+    let (done, skipped) = (count(ImportedState::Done), count(ImportedState::Skipped));
+    let mut summary = format!("{open} of {} steps to do", ask.workflow.steps().len());
+    if done + skipped > 0 {
+        summary.push_str(&format!(", {done} imported as done, {skipped} as skipped"));
+    }
+    facts.push(Event {
+        id: moment.event_id(facts.len()),
+        work_item_id: Some(id.clone()),
+        workflow: Some(reference.clone()),
+        step: None,
+        attempt_id: None,
+        timestamp: moment.now(),
+        actor: moment.actor.clone(),
+        outcome: outcome("registered", summary),
+        next_action: "claim the first ready step".into(),
+        baseline_integration: Baseline::Pre,
+        links: Vec::new(),
+        request: moment.request.clone(),
+        data: EventData::WorkItemRegistered(WorkItemRegistered {
+            title: ask.title.clone(),
+            description: ask.description.clone(),
+            plan: ask.plan.clone(),
+            imported: ask.imported.clone(),
+            priority: ask.priority,
+            labels: ask.labels.clone(),
+            owner: ask.owner.clone(),
+        }),
+    });
+    Ok(Decided::Facts(facts))
+}
+
+/// Whether new items may start on the version now.
+fn startable(world: World<'_>, workflow: &Workflow, moment: &Moment) -> Result<(), Refusal> {
+    let (name, version) = (workflow.reference.name.clone(), workflow.reference.version);
+    match world.ledger.workflows.get(&(name.clone(), version)) {
+        Some(published) if published.retired => {
+            return Err(Refusal::WorkflowRetired { name, version });
+        }
+        Some(published) if published.sha256 != workflow.reference.sha256 => {
+            let latest = world.ledger.versions(&name).map(|(v, _)| v).next_back();
+            return Err(Refusal::VersionTaken { version, latest: latest.unwrap_or(version), name });
+        }
+        _ => {}
+    }
+    if let Some(Effective { from, to }) = workflow.effective.clone() {
+        let early = from.is_some_and(|from| moment.now() < from);
+        let late = to.is_some_and(|to| moment.now() >= to);
+        if early || late {
+            return Err(Refusal::NotEffective { name, version, from, to });
+        }
+    }
+    Ok(())
+}
+
+fn published(workflow: &Workflow, path: &str, moment: &Moment) -> Event {
+    let reference = &workflow.reference;
+    let effective = workflow.effective.clone();
+    Event {
+        id: moment.event_id(0),
+        work_item_id: None,
+        workflow: Some(reference.clone()),
+        step: None,
+        attempt_id: None,
+        timestamp: moment.now(),
+        actor: moment.actor.clone(),
+        outcome: outcome(
+            "published",
+            format!("{}@{}: {} steps", reference.name, reference.version, workflow.steps().len()),
+        ),
+        next_action: "delegate items on it".into(),
+        baseline_integration: Baseline::Pre,
+        links: Vec::new(),
+        request: moment.request.clone(),
+        data: EventData::WorkflowPublished(WorkflowPublished {
+            name: reference.name.clone(),
+            version: reference.version,
+            sha256: Digest::clone(&reference.sha256),
+            path: path.to_owned(),
+            title: workflow.title.clone(),
+            reason: None,
+            impact: None,
+            effective_from: effective.as_ref().and_then(|e| e.from),
+            effective_to: effective.as_ref().and_then(|e| e.to),
+        }),
+    }
+}

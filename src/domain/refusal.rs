@@ -1,0 +1,281 @@
+//! Every typed "no" of the rules, with the facts that hold it. The front door phrases the way out.
+
+use chrono::{DateTime, Utc};
+
+use super::id::{
+    AttemptAlias, AttemptId, ClaimId, ConstraintName, CriterionId, ExecutorId, ItemId, PrincipalId,
+    RequestId, RoleName, StepKey, WorkflowName,
+};
+use super::transition::{AttemptPhase, ItemPhase};
+use super::workflow::Criterion;
+
+/// What sort of "no" it is: it decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The ask itself makes no sense: exit 2.
+    Invalid,
+    /// A rule or policy says no: exit 4.
+    Refused,
+    /// What was named is not there: exit 5.
+    NotFound,
+    /// Somebody else holds or finished it: exit 6.
+    Conflict,
+}
+
+/// Why an ask was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no work item {item} in this ledger")]
+    UnknownItem { item: ItemId, nearest: Option<ItemId> },
+    #[error("{item} has no step {key}")]
+    UnknownStep { item: ItemId, key: String, nearest: Option<StepKey> },
+    #[error("{item} has no attempt {attempt}")]
+    UnknownAttempt { item: ItemId, attempt: String },
+    #[error("{item} has no claim {claim}")]
+    UnknownClaim { item: ItemId, claim: ClaimId },
+    #[error("{item} differs from {twin} only in case")]
+    CaseTwin { item: ItemId, twin: ItemId },
+    #[error("{item} is already on another plan ({workflow}@{version})")]
+    OtherPlan { item: ItemId, workflow: WorkflowName, version: u32 },
+    #[error("workflow {name}@{version} is published with other content")]
+    VersionTaken { name: WorkflowName, version: u32, latest: u32 },
+    #[error("there is no published workflow {name}{}", at_version(*.version))]
+    UnknownWorkflow { name: WorkflowName, version: Option<u32> },
+    #[error("workflow {name}@{version} is retired: no new items start on it")]
+    WorkflowRetired { name: WorkflowName, version: u32 },
+    #[error("workflow {name}@{version} is not in effect now")]
+    NotEffective {
+        name: WorkflowName,
+        version: u32,
+        from: Option<DateTime<Utc>>,
+        to: Option<DateTime<Utc>>,
+    },
+    #[error("{step} of {item} is held by {by}")]
+    Held {
+        item: ItemId,
+        step: StepKey,
+        attempt: AttemptId,
+        by: ExecutorId,
+        since: DateTime<Utc>,
+        lease_until: Option<DateTime<Utc>>,
+        /// Another step the asker could claim now.
+        other: Option<StepKey>,
+    },
+    #[error("{attempt} of {item} is {}{}", phase.word(), by_whom(.by.as_ref()))]
+    Finished {
+        item: ItemId,
+        step: StepKey,
+        attempt: AttemptId,
+        phase: AttemptPhase,
+        by: Option<ExecutorId>,
+        at: Option<DateTime<Utc>>,
+        summary: Option<String>,
+        /// The step's attempt that is queued or held now, if any.
+        now: Option<AttemptId>,
+        other: Option<StepKey>,
+    },
+    #[error("{step} of {item} is done already: {how}")]
+    StepDone { item: ItemId, step: StepKey, how: &'static str, other: Option<StepKey> },
+    #[error("request {request} was used for another ask")]
+    RequestReused { request: RequestId, recorded: String },
+    #[error("{item} is {}", phase.word())]
+    ItemEnded { item: ItemId, phase: ItemPhase, survivor: Option<ItemId> },
+    #[error("{item} waits for a review: {reason}")]
+    UnderReview { item: ItemId, by: Option<PrincipalId>, reason: String, suspects: Vec<ItemId> },
+    #[error("{item} is not under review")]
+    NotUnderReview { item: ItemId },
+    #[error("{step} of {item} cannot start yet")]
+    NotReady {
+        item: ItemId,
+        step: StepKey,
+        /// Direct blockers, with who holds each.
+        waits_for: Vec<(StepKey, Option<ExecutorId>)>,
+        more: usize,
+        other: Option<StepKey>,
+    },
+    #[error("{step} of {item} is blocked: {}", blockers.iter().map(|b| b.as_str()).collect::<Vec<_>>().join(", "))]
+    Blocked { item: ItemId, step: StepKey, blockers: Vec<CriterionId> },
+    #[error("{step} of {item} shares {constraint} with {by}, which goes first")]
+    Serialised {
+        item: ItemId,
+        step: StepKey,
+        constraint: ConstraintName,
+        by: StepKey,
+        in_progress: bool,
+        holder: Option<ExecutorId>,
+        other: Option<StepKey>,
+    },
+    #[error("{step} of {item} ended as {} and is not queued", ended.word())]
+    NeedsRequeue { item: ItemId, step: StepKey, attempt: AttemptId, ended: AttemptPhase },
+    #[error("{step} of {item} is a gate: people decide it, nobody claims it")]
+    IsGate { item: ItemId, step: StepKey },
+    #[error("{step} of {item} is no gate")]
+    NotGate { item: ItemId, step: StepKey },
+    #[error("gate {step} of {item} is not open yet")]
+    GateNotOpen { item: ItemId, step: StepKey, waits_for: Vec<StepKey>, more: usize },
+    #[error("{} of {item} has {} entry {} not attested", step, missing.len(), criteria(missing.len()))]
+    NotAttested { item: ItemId, step: StepKey, missing: Vec<Criterion>, given: Vec<CriterionId> },
+    #[error("{} of {item} cannot be completed: {} of {} exit {} open", step, open.len(), of, criteria(*.of))]
+    NotVerified {
+        item: ItemId,
+        step: StepKey,
+        attempt: AttemptId,
+        open: Vec<Criterion>,
+        of: usize,
+        verified: Vec<CriterionId>,
+    },
+    #[error("{step} of {item} has no criterion {id}")]
+    UnknownCriterion { item: ItemId, step: StepKey, id: CriterionId, known: Vec<CriterionId> },
+    #[error("{by} already holds {step} of {item} ({attempt}); one task at a time")]
+    ExecutorBusy {
+        by: ExecutorId,
+        item: ItemId,
+        step: StepKey,
+        attempt: AttemptId,
+        since: DateTime<Utc>,
+    },
+    #[error("attempt name {alias} is already taken in {item}, by {attempt}")]
+    AliasTaken { item: ItemId, alias: AttemptAlias, attempt: AttemptId },
+    #[error("{step} of {item} is not claimed")]
+    NotClaimed { item: ItemId, step: StepKey, queued: Option<AttemptId> },
+    #[error("{attempt} of {item} is held by {by}, not by {asker}")]
+    NotHolder {
+        item: ItemId,
+        step: StepKey,
+        attempt: AttemptId,
+        by: ExecutorId,
+        asker: ExecutorId,
+        /// The asker is the holder by name, but this work tree did not make the claim.
+        elsewhere: bool,
+        claim: ClaimId,
+    },
+    #[error("{attempt} of {item} still has its lease")]
+    LeaseRunning {
+        item: ItemId,
+        step: StepKey,
+        attempt: AttemptId,
+        by: ExecutorId,
+        lease_until: Option<DateTime<Utc>>,
+    },
+    #[error("{principal} may not decide gate {step} of {item}")]
+    NotApprover {
+        item: ItemId,
+        step: StepKey,
+        principal: PrincipalId,
+        ids: Vec<PrincipalId>,
+        roles: Vec<RoleName>,
+    },
+    #[error("{principal} worked on {worked_on} and may not decide gate {step} of {item}")]
+    SelfReview { item: ItemId, step: StepKey, principal: PrincipalId, worked_on: StepKey },
+    #[error("gate {step} of {item} does not say where a rejection returns to")]
+    NoReturn { item: ItemId, step: StepKey, candidates: Vec<StepKey> },
+    #[error("{item} cannot return to {to}: {why}")]
+    BadReturn { item: ItemId, step: StepKey, to: StepKey, why: &'static str },
+    #[error("going back to {to} would void steps of {item} that are held")]
+    VoidHeld { item: ItemId, to: StepKey, held: Vec<(StepKey, ExecutorId)> },
+    #[error("{0}")]
+    Invalid(String),
+}
+
+fn at_version(version: Option<u32>) -> String {
+    version.map(|version| format!("@{version}")).unwrap_or_default()
+}
+
+fn by_whom(by: Option<&ExecutorId>) -> String {
+    by.map(|by| format!(" by {by}")).unwrap_or_default()
+}
+
+fn criteria(count: usize) -> &'static str {
+    if count == 1 { "criterion" } else { "criteria" }
+}
+
+impl Refusal {
+    /// What sort of "no" it is.
+    #[must_use]
+    pub fn kind(&self) -> RefusalKind {
+        match self {
+            Self::Invalid(_) | Self::UnknownCriterion { .. } => RefusalKind::Invalid,
+            Self::UnknownItem { .. }
+            | Self::UnknownStep { .. }
+            | Self::UnknownAttempt { .. }
+            | Self::UnknownClaim { .. }
+            | Self::UnknownWorkflow { .. } => RefusalKind::NotFound,
+            Self::OtherPlan { .. }
+            | Self::CaseTwin { .. }
+            | Self::Held { .. }
+            | Self::Finished { .. }
+            | Self::StepDone { .. }
+            | Self::RequestReused { .. }
+            | Self::AliasTaken { .. } => RefusalKind::Conflict,
+            Self::VersionTaken { .. }
+            | Self::WorkflowRetired { .. }
+            | Self::NotEffective { .. }
+            | Self::ItemEnded { .. }
+            | Self::UnderReview { .. }
+            | Self::NotUnderReview { .. }
+            | Self::NotReady { .. }
+            | Self::Blocked { .. }
+            | Self::Serialised { .. }
+            | Self::NeedsRequeue { .. }
+            | Self::IsGate { .. }
+            | Self::NotGate { .. }
+            | Self::GateNotOpen { .. }
+            | Self::NotAttested { .. }
+            | Self::NotVerified { .. }
+            | Self::ExecutorBusy { .. }
+            | Self::NotClaimed { .. }
+            | Self::NotHolder { .. }
+            | Self::LeaseRunning { .. }
+            | Self::NotApprover { .. }
+            | Self::SelfReview { .. }
+            | Self::NoReturn { .. }
+            | Self::BadReturn { .. }
+            | Self::VoidHeld { .. } => RefusalKind::Refused,
+        }
+    }
+
+    /// The reason as a stable word of the `--json` contract.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::UnknownItem { .. } => "unknown-item",
+            Self::UnknownStep { .. } => "unknown-step",
+            Self::UnknownAttempt { .. } => "unknown-attempt",
+            Self::UnknownClaim { .. } => "unknown-claim",
+            Self::CaseTwin { .. } => "case-twin",
+            Self::OtherPlan { .. } => "other-plan",
+            Self::VersionTaken { .. } => "version-taken",
+            Self::UnknownWorkflow { .. } => "unknown-workflow",
+            Self::WorkflowRetired { .. } => "workflow-retired",
+            Self::NotEffective { .. } => "not-effective",
+            Self::Held { .. } => "held-by-other",
+            Self::Finished { .. } => "attempt-finished",
+            Self::StepDone { .. } => "step-done",
+            Self::RequestReused { .. } => "request-reused",
+            Self::ItemEnded { .. } => "item-ended",
+            Self::UnderReview { .. } => "under-review",
+            Self::NotUnderReview { .. } => "not-under-review",
+            Self::NotReady { .. } => "not-ready",
+            Self::Blocked { .. } => "blocked",
+            Self::Serialised { .. } => "constraint-busy",
+            Self::NeedsRequeue { .. } => "needs-requeue",
+            Self::IsGate { .. } => "is-gate",
+            Self::NotGate { .. } => "not-gate",
+            Self::GateNotOpen { .. } => "gate-not-open",
+            Self::NotAttested { .. } => "entry-not-attested",
+            Self::NotVerified { .. } => "exit-not-verified",
+            Self::UnknownCriterion { .. } => "unknown-criterion",
+            Self::ExecutorBusy { .. } => "executor-busy",
+            Self::AliasTaken { .. } => "attempt-name-taken",
+            Self::NotClaimed { .. } => "not-claimed",
+            Self::NotHolder { .. } => "not-holder",
+            Self::LeaseRunning { .. } => "lease-running",
+            Self::NotApprover { .. } => "not-approver",
+            Self::SelfReview { .. } => "self-review",
+            Self::NoReturn { .. } => "no-return-step",
+            Self::BadReturn { .. } => "bad-return-step",
+            Self::VoidHeld { .. } => "void-held",
+            Self::Invalid(_) => "invalid",
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Facts become artifacts: each validated, applied and numbered one by one, and followed by its
+//! decision (L4). Pure: it takes states and returns files.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::error::LedgerError;
+use super::fold::{ItemFold, Sealed};
+use super::tree::Changes;
+use crate::artifact::{
+    self, AssignmentDoc, BusyDoc, PaperError, ScheduleDoc, assignment_path, busy_path, encode,
+    schedule_path,
+};
+use crate::domain::event::Event;
+use crate::domain::id::{Digest, ItemId};
+use crate::domain::schedule::decision;
+use crate::domain::state::{ItemState, LedgerState};
+use crate::domain::workflow::Workflow;
+
+/// One commit's worth of events, as it grows.
+#[derive(Debug)]
+pub(super) struct Batch {
+    ledger: LedgerState,
+    items: BTreeMap<ItemId, Touched>,
+    /// Write-once files in leaf order.
+    leaves: Vec<(String, Vec<u8>)>,
+    events: Vec<Sealed>,
+}
+
+/// An item this batch changes: as it was, and as it is now.
+#[derive(Debug)]
+struct Touched {
+    before: Option<ItemFold>,
+    now: Option<ItemFold>,
+}
+
+/// What a batch comes to.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub leaves: Vec<(String, Vec<u8>)>,
+    pub derived: Changes,
+    pub events: Vec<Sealed>,
+    pub items: BTreeMap<ItemId, ItemFold>,
+}
+
+impl Batch {
+    pub(super) fn new(ledger: LedgerState) -> Self {
+        Self { ledger, items: BTreeMap::new(), leaves: Vec::new(), events: Vec::new() }
+    }
+
+    /// Makes an item known before facts about it come; `None` for one that is to be registered.
+    pub(super) fn enter(&mut self, id: ItemId, fold: Option<ItemFold>) {
+        self.items.entry(id).or_insert_with(|| Touched { before: fold.clone(), now: fold });
+    }
+
+    /// Adds a write-once definition.
+    pub(super) fn define(&mut self, path: String, bytes: Vec<u8>) {
+        self.leaves.push((path, bytes));
+    }
+
+    /// Records one fact and the decision that follows it.
+    ///
+    /// `workflow` is the one a registration is on; later facts use the item's own.
+    pub(super) fn record(
+        &mut self,
+        fact: Event,
+        workflow: Option<&Arc<Workflow>>,
+    ) -> Result<(), LedgerError> {
+        let Some(item) = fact.work_item_id.clone() else {
+            return self.record_ledger(fact);
+        };
+        let before = self.items.get(&item).and_then(|touched| touched.now.clone());
+        self.apply(&item, &fact, workflow)?;
+        let after = self.items.get(&item).and_then(|touched| touched.now.as_ref());
+        let after = after.ok_or_else(|| illegal("the item is not known"))?;
+        let decided =
+            decision(&after.workflow, before.as_ref().map(|b| &b.state), &after.state, &fact);
+        if let Some(decided) = decided {
+            self.apply(&item, &decided, None)?;
+        }
+        Ok(())
+    }
+
+    fn record_ledger(&mut self, fact: Event) -> Result<(), LedgerError> {
+        let bytes = artifact::encode_event(&fact)?;
+        let sha256 = Digest::of(&bytes);
+        self.ledger.apply(&fact, sha256.clone()).map_err(|error| illegal(&error.to_string()))?;
+        let path = artifact::ledger_event_path(self.ledger.events, fact.kind());
+        self.leaves.push((path.clone(), bytes));
+        self.events.push(Sealed { path, event: fact, sha256 });
+        Ok(())
+    }
+
+    fn apply(
+        &mut self,
+        item: &ItemId,
+        event: &Event,
+        workflow: Option<&Arc<Workflow>>,
+    ) -> Result<(), LedgerError> {
+        let bytes = artifact::encode_event(event)?;
+        let sha256 = Digest::of(&bytes);
+        let touched = self.items.get_mut(item).ok_or_else(|| illegal("the item is not known"))?;
+        let number = match &mut touched.now {
+            Some(fold) => {
+                fold.state
+                    .apply(event, sha256.clone(), &fold.workflow)
+                    .map_err(|error| illegal(&error.to_string()))?;
+                fold.state.events
+            }
+            None => {
+                let workflow = workflow.ok_or_else(|| illegal("the item is not registered"))?;
+                let state = ItemState::register(event, sha256.clone(), workflow)
+                    .map_err(|error| illegal(&error.to_string()))?;
+                touched.now = Some(ItemFold { state, workflow: workflow.clone() });
+                1
+            }
+        };
+        let key = event.step.as_ref().map(|step| &step.key);
+        let path = artifact::event_path(item, number, key, event.kind());
+        self.leaves.push((path.clone(), bytes));
+        self.events.push(Sealed { path, event: event.clone(), sha256 });
+        Ok(())
+    }
+
+    /// The files to write: events and definitions, and the derived files that changed.
+    pub(super) fn finish(self) -> Finished {
+        let mut derived = Changes::new();
+        let mut items = BTreeMap::new();
+        for (id, touched) in self.items {
+            let Some(now) = touched.now else { continue };
+            let was = touched.before.as_ref().map(derived_files).unwrap_or_default();
+            let is = derived_files(&now);
+            for path in was.keys().filter(|path| !is.contains_key(*path)) {
+                // A later item of this batch may have claimed for the same executor.
+                derived.entry(path.clone()).or_insert(None);
+            }
+            for (path, bytes) in is {
+                if was.get(&path) != Some(&bytes) {
+                    derived.insert(path, Some(bytes));
+                }
+            }
+            items.insert(id, now);
+        }
+        Finished { leaves: self.leaves, derived, events: self.events, items }
+    }
+}
+
+/// Every derived file of an item, as its events give them (L2).
+pub(super) fn derived_files(fold: &ItemFold) -> BTreeMap<String, Vec<u8>> {
+    let ItemFold { state, workflow } = fold;
+    let mut files = BTreeMap::new();
+    files.insert(schedule_path(&state.id), encode(&ScheduleDoc::of(workflow, state)));
+    for doc in AssignmentDoc::of(workflow, state) {
+        files.insert(assignment_path(&state.id, &doc.attempt_id), encode(&doc));
+    }
+    for doc in BusyDoc::of(workflow, state) {
+        files.insert(busy_path(&doc.executor), encode(&doc));
+    }
+    files
+}
+
+/// A rule let something through that the fold refuses: a bug, never recorded.
+fn illegal(why: &str) -> LedgerError {
+    LedgerError::Paper(PaperError::Shape(why.to_owned()))
+}

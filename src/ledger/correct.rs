@@ -1,0 +1,317 @@
+//! Recovery is additive (L10): the sealed bytes come back from history, and an event says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use git2::Oid;
+
+use super::batch::derived_files;
+use super::error::LedgerError;
+use super::object::Commit;
+use super::seen;
+use super::snapshot::Snapshot;
+use super::transact::{Receipt, Repair, Verdict};
+use super::tree::{self, Changes};
+use super::verify::{DOCUMENTS, sealed_bytes};
+use super::{Ledger, VerifyOptions};
+use crate::artifact::{self, Recovery, Restored, Seal};
+use crate::domain::event::{
+    Baseline, CorrectionAction, CorrectionRecorded, Event, EventData, Link, Outcome,
+};
+use crate::domain::id::{Digest, ItemId};
+use crate::domain::moment::Moment;
+
+/// One file that is right again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corrected {
+    pub path: String,
+    pub action: CorrectionAction,
+    pub foreign_commit: Option<String>,
+}
+
+/// What a path has to become, and what it is.
+struct Plan {
+    path: String,
+    right: Option<Vec<u8>>,
+    found: Option<Digest>,
+    action: CorrectionAction,
+    foreign_commit: Option<String>,
+}
+
+impl Ledger {
+    /// Puts sealed bytes back and records it.
+    ///
+    /// Without paths: every damaged file of the item, or of the ledger when no item is named.
+    ///
+    /// # Errors
+    /// When the sealed bytes are nowhere to be found, or more than the named paths is damaged.
+    pub fn correct(
+        &self,
+        item: Option<&ItemId>,
+        paths: &[String],
+        reason: &str,
+        moment: &Moment,
+    ) -> Result<Receipt<Vec<Corrected>>, LedgerError> {
+        let mut wanted: BTreeSet<String> = paths.iter().cloned().collect();
+        if wanted.is_empty() {
+            let report = self.verify(&VerifyOptions::default(), &mut |_| {})?;
+            let damaged = report.findings.iter().filter(|finding| finding.item.as_ref() == item);
+            wanted.extend(damaged.filter_map(|finding| finding.path.clone()));
+            wanted.extend(
+                self.snapshot()?
+                    .foreign()
+                    .iter()
+                    .flat_map(|foreign| foreign.paths.iter())
+                    .filter(|path| match seen::concern(path) {
+                        seen::Concern::Item(name) => item.is_some_and(|i| i.as_str() == name),
+                        _ => item.is_none(),
+                    })
+                    .cloned(),
+            );
+        }
+        for path in &wanted {
+            if !path.starts_with("artifacts/") && !DOCUMENTS.contains(&path.as_str()) {
+                return Err(LedgerError::Invalid(format!(
+                    "`{}` is no file of the ledger; its files are below artifacts/",
+                    path.escape_debug()
+                )));
+            }
+            if let seen::Concern::Item(name) = seen::concern(path)
+                && item.is_none_or(|item| item.as_str() != name)
+            {
+                return Err(LedgerError::Invalid(format!("{path} is a file of item {name}")));
+            }
+        }
+        let history = self.history()?;
+        self.transact_repairing(moment, |snapshot| {
+            self.judge(snapshot, &history, item, &wanted, reason, moment)
+        })
+    }
+
+    fn judge(
+        &self,
+        snapshot: &Snapshot<'_>,
+        history: &History,
+        item: Option<&ItemId>,
+        wanted: &BTreeSet<String>,
+        reason: &str,
+        moment: &Moment,
+    ) -> Result<(Verdict<Vec<Corrected>>, Repair), LedgerError> {
+        let mut plans = Vec::new();
+        let mut derived = Vec::new();
+        for path in wanted {
+            if is_derived(path) {
+                derived.push(path.clone());
+                continue;
+            }
+            let right = self.sealed(history, path)?;
+            plans.extend(self.plan(snapshot, history, path, right, CorrectionAction::Restored)?);
+        }
+        let mut changes: Changes =
+            plans.iter().map(|plan| (plan.path.clone(), plan.right.clone())).collect();
+        let base = tree::splice(&self.store, Some(snapshot.root), &changes)?.0;
+        let repaired = snapshot.with_root(base, None);
+        if !derived.is_empty() {
+            let right = self.rederive(&repaired, item)?;
+            for path in &derived {
+                let bytes = right.get(path).cloned();
+                let action = CorrectionAction::Rederived;
+                plans.extend(self.plan(snapshot, history, path, bytes, action)?);
+            }
+            changes.extend(plans.iter().map(|plan| (plan.path.clone(), plan.right.clone())));
+        }
+        if plans.is_empty() {
+            return Ok((Verdict::Nothing(Vec::new()), Repair::default()));
+        }
+        let (workflow, baseline, links) = match item {
+            Some(id) => {
+                let fold = repaired.known_item(id)?;
+                let registered = &fold.state.registered;
+                let link = Link {
+                    rel: "item".into(),
+                    id: registered.id,
+                    sha256: registered.sha256.clone(),
+                };
+                (Some(fold.workflow.reference.clone()), fold.state.baseline(), vec![link])
+            }
+            None => (None, Baseline::Pre, Vec::new()),
+        };
+        let facts = plans
+            .iter()
+            .enumerate()
+            .map(|(n, plan)| Event {
+                id: moment.event_id(n),
+                work_item_id: item.cloned(),
+                workflow: workflow.clone(),
+                step: None,
+                attempt_id: None,
+                timestamp: moment.now(),
+                actor: moment.actor.clone(),
+                outcome: Outcome {
+                    status: "corrected".into(),
+                    summary: format!("{}: {reason}", plan.path),
+                },
+                next_action: "go on".into(),
+                baseline_integration: baseline,
+                links: links.clone(),
+                request: moment.request.clone(),
+                data: EventData::CorrectionRecorded(CorrectionRecorded {
+                    path: plan.path.clone(),
+                    sha256: plan.right.as_ref().map(|bytes| Digest::of(bytes)),
+                    found: plan.found.clone(),
+                    foreign_commit: plan.foreign_commit.clone(),
+                    action: plan.action,
+                    reason: reason.to_owned(),
+                }),
+            })
+            .collect();
+        let commits: BTreeSet<String> =
+            plans.iter().filter_map(|plan| plan.foreign_commit.clone()).collect();
+        let recovery = Recovery {
+            foreign_commits: commits.into_iter().collect(),
+            restored: plans
+                .iter()
+                .map(|plan| Restored {
+                    path: plan.path.clone(),
+                    sha256: plan.right.as_ref().map(|bytes| Digest::of(bytes)),
+                    found: plan.found.clone(),
+                })
+                .collect(),
+            cleared_lock: None,
+        };
+        let corrected = plans
+            .iter()
+            .map(|plan| Corrected {
+                path: plan.path.clone(),
+                action: plan.action,
+                foreign_commit: plan.foreign_commit.clone(),
+            })
+            .collect();
+        let verdict =
+            Verdict::Record { facts, definitions: Vec::new(), workflow: None, value: corrected };
+        Ok((verdict, Repair { changes, recovery: Some(recovery) }))
+    }
+
+    /// What to do about one path; nothing when it is right and nobody touched it.
+    fn plan(
+        &self,
+        snapshot: &Snapshot<'_>,
+        history: &History,
+        path: &str,
+        right: Option<Vec<u8>>,
+        action: CorrectionAction,
+    ) -> Result<Option<Plan>, LedgerError> {
+        let now = tree::file(&self.store, snapshot.root, path)?;
+        let named = snapshot.foreign().iter().rev().find(|f| f.paths.iter().any(|p| p == path));
+        if now == right && named.is_none() {
+            return Ok(None);
+        }
+        let foreign_commit = match named {
+            Some(foreign) => Some(foreign.commit.clone()),
+            None => history.last_change(&self.store, path)?,
+        };
+        let action = if right.is_none() { CorrectionAction::Removed } else { action };
+        let found = now.map(|bytes| Digest::of(&bytes));
+        Ok(Some(Plan { path: path.to_owned(), right, found, action, foreign_commit }))
+    }
+
+    /// The bytes a write-once file, a seal or a document was sealed with; `None` when no seal
+    /// names it, so that it is to go.
+    fn sealed(&self, history: &History, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        let lost = |what: &str| LedgerError::LedgerStopped {
+            found: Box::new(super::Stop::new(path, what)),
+        };
+        if let Some(seq) = artifact::parse_seal_path(path) {
+            return Ok(history.seals.get(&seq).cloned());
+        }
+        let mut sealed = None;
+        for bytes in history.seals.values() {
+            let Ok(seal) = artifact::decode::<Seal>(bytes) else { continue };
+            let named = seal.artifacts.iter().chain(&seal.documents).find(|file| file.path == path);
+            sealed = named.map(|file| file.sha256.clone()).or(sealed);
+        }
+        let Some(sealed) = sealed else { return Ok(None) };
+        let bytes = sealed_bytes(&self.store, &history.line, path, &sealed)?;
+        bytes.map(Some).ok_or_else(|| {
+            lost("cannot be restored: its sealed bytes are in no commit of this clone")
+        })
+    }
+
+    /// Every derived file of an item, or the busy files of all items.
+    fn rederive(
+        &self,
+        repaired: &Snapshot<'_>,
+        item: Option<&ItemId>,
+    ) -> Result<BTreeMap<String, Vec<u8>>, LedgerError> {
+        match item {
+            Some(id) => Ok(derived_files(&repaired.known_item(id)?)),
+            None => {
+                let mut all = BTreeMap::new();
+                for id in repaired.item_ids()? {
+                    all.extend(derived_files(&repaired.known_item(&id)?));
+                }
+                all.retain(|path, _| path.starts_with("artifacts/busy/"));
+                Ok(all)
+            }
+        }
+    }
+
+    /// Commits from the first to the tip, and each seal as it was first written.
+    fn history(&self) -> Result<History, LedgerError> {
+        let tip = self.store.tip()?.ok_or(LedgerError::NoLedger)?;
+        let mut line: Vec<(Oid, Commit)> = Vec::new();
+        let mut at = Some(tip);
+        while let Some(oid) = at {
+            let commit = self.store.commit(oid)?;
+            at = commit.parents.first().copied();
+            line.push((oid, commit));
+        }
+        line.reverse();
+        let mut seals: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+        let mut previous: Option<Digest> = None;
+        for (_, commit) in &line {
+            let seq = seals.len() as u64 + 1;
+            let Some(bytes) = tree::file(&self.store, commit.tree, &artifact::seal_path(seq))?
+            else {
+                continue;
+            };
+            // A forged next seal does not chain from the bytes before it.
+            let sound = artifact::decode::<Seal>(&bytes)
+                .is_ok_and(|seal| seal.previous == previous && seal.seq == seq);
+            if sound {
+                previous = Some(Digest::of(&bytes));
+                seals.insert(seq, bytes);
+            }
+        }
+        Ok(History { line, seals })
+    }
+}
+
+/// The commits of the ledger, oldest first, and its seals as first written.
+struct History {
+    line: Vec<(Oid, Commit)>,
+    seals: BTreeMap<u64, Vec<u8>>,
+}
+
+impl History {
+    fn last_change(
+        &self,
+        store: &super::store::Store,
+        path: &str,
+    ) -> Result<Option<String>, LedgerError> {
+        let (mut last, mut before) = (None, None);
+        for (oid, commit) in &self.line {
+            let here = tree::find(store, commit.tree, path)?.map(|entry| entry.oid);
+            if here != before {
+                last = Some(oid.to_string());
+            }
+            before = here;
+        }
+        Ok(last)
+    }
+}
+
+fn is_derived(path: &str) -> bool {
+    ["artifacts/claims/", "artifacts/schedule/", "artifacts/busy/"]
+        .iter()
+        .any(|folder| path.starts_with(folder))
+}

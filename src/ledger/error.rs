@@ -1,0 +1,133 @@
+//! What can go wrong with the ledger: the room's one error.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::object::BadObject;
+use crate::artifact::{Mark, PaperError};
+use crate::domain::id::{Digest, ItemId};
+use crate::domain::refusal::Refusal;
+
+/// Why the ledger could not answer or record.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("{} is not in a git repository", dir.display())]
+    NoRepository { dir: PathBuf },
+    #[error("this repository has no ledger yet")]
+    NoLedger,
+    #[error("{what}")]
+    Unsupported { what: String, remedy: String },
+    #[error("{} belongs to somebody else, so git will not read it", dir.display())]
+    ForeignOwner { dir: PathBuf },
+    #[error("the ledger branch {branch} is checked out in {}", worktree.display())]
+    CheckedOut { branch: String, worktree: PathBuf },
+    #[error("branch {branch} exists and is no ledger")]
+    NotALedger { branch: String },
+    #[error("the ledger of this repository is {known}, not {asked}")]
+    OtherLedger { known: String, asked: String },
+    #[error("the ledger was written for format {found}; this program reads {known}")]
+    NewerFormat { found: u32, known: u32 },
+    /// A rule said no, judged against the newest state.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    /// An item cannot be read: others can.
+    #[error("{item} is stopped: {} {}", found.path, found.what)]
+    ItemStopped { item: ItemId, found: Box<Stop> },
+    /// A file that concerns the whole ledger cannot be read.
+    #[error("the ledger is stopped: {} {}", found.path, found.what)]
+    LedgerStopped { found: Box<Stop> },
+    #[error("the ledger branch does not contain what this clone has seen: it was {}", how.word())]
+    Rewritten { how: Rewrite, seen: String, tip: String, mark: Mark },
+    #[error("object {oid} {why}")]
+    BadObject { oid: String, why: BadObject },
+    #[error("object {oid} is missing")]
+    MissingObject { oid: String, shallow: bool },
+    /// The queue for the lock was too long.
+    #[error("the ledger is busy: its lock was not free within {}", seconds(*.0))]
+    Busy(Duration),
+    /// Every try lost the race.
+    #[error("the ledger branch moved at each of {tries} tries")]
+    Contended { tries: u32 },
+    /// It may have been recorded.
+    #[error("whether it was recorded is unknown: {why}")]
+    Unknown { why: String },
+    #[error("{doing} failed: {why}")]
+    Git { doing: String, why: String },
+    #[error("{doing} {} failed: {why}", path.display())]
+    Io { doing: String, path: PathBuf, why: String },
+    #[error("the event cannot be written: {0}")]
+    Paper(#[from] PaperError),
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// How a branch lost what was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rewrite {
+    /// The tip is an ancestor of what was seen.
+    CutTail,
+    /// Another history stands there.
+    Rewritten,
+    /// The branch is gone.
+    Deleted,
+}
+
+impl Rewrite {
+    /// The class `verify` names.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::CutTail => "cut-tail",
+            Self::Rewritten => "rewritten",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// A bad artifact (L10): path, what is wrong, where in it, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    pub path: String,
+    pub what: String,
+    /// JSON pointer.
+    pub pointer: Option<String>,
+    pub sealed: Option<Digest>,
+    pub found: Option<Digest>,
+    /// The commit that changed it, and the last good one before it.
+    pub commit: Option<String>,
+    pub before: Option<String>,
+}
+
+impl Stop {
+    pub(super) fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            what: what.into(),
+            pointer: None,
+            sealed: None,
+            found: None,
+            commit: None,
+            before: None,
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+impl LedgerError {
+    pub(super) fn git(doing: &str, error: &git2::Error) -> Self {
+        Self::Git { doing: doing.to_owned(), why: error.message().to_owned() }
+    }
+
+    pub(super) fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self::Io { doing: doing.to_owned(), path: path.to_path_buf(), why: error.to_string() }
+    }
+}
+
+impl From<Refusal> for LedgerError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}

@@ -1,0 +1,278 @@
+//! An item's events, read from its own subtree and folded; what was folded before is cached by
+//! subtree, so only new events cost anything (L9).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use git2::Oid;
+use serde::{Deserialize, Serialize};
+
+use super::cache::Cache;
+use super::error::{LedgerError, Stop};
+use super::object::Entry;
+use super::store::Store;
+use super::tree;
+use crate::artifact::{self, HANDOFF, LEDGER_FOLDER};
+use crate::domain::event::Event;
+use crate::domain::id::{Digest, ItemId};
+use crate::domain::state::{ItemState, LedgerState};
+use crate::domain::workflow::{Workflow, WorkflowDefinition};
+
+/// An event as it stands in the tree.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    pub path: String,
+    pub event: Event,
+    pub sha256: Digest,
+}
+
+/// An item's state with the workflow it is read by.
+#[derive(Debug, Clone)]
+pub struct ItemFold {
+    pub state: ItemState,
+    pub workflow: Arc<Workflow>,
+}
+
+/// What is cached of an item.
+#[derive(Serialize, Deserialize)]
+struct CachedItem {
+    subtree: String,
+    /// The blobs folded so far, in order: a changed one throws the cache away.
+    blobs: Vec<[u8; 20]>,
+    state: ItemState,
+}
+
+/// What is cached of the ledger-wide events.
+#[derive(Serialize, Deserialize)]
+struct CachedLedger {
+    subtree: String,
+    state: LedgerState,
+}
+
+/// Workflows already compiled in this process, by the path and blob of their definition.
+pub(super) type Workflows = BTreeMap<Oid, Arc<Workflow>>;
+
+/// Reads and checks one event file of an item or of the ledger.
+pub(super) fn read_event(store: &Store, path: &str, oid: Oid) -> Result<Sealed, Problem> {
+    let bytes = store.blob(oid)?;
+    let event = artifact::decode_event(&bytes).map_err(|error| {
+        let pointer = artifact::pointer_of(&bytes);
+        let mut stop = Stop::new(path, format!("cannot be read: {error}"));
+        if let Some(pointer) = pointer {
+            stop.what = format!("cannot be read: {}", pointer.message);
+            stop.pointer = Some(pointer.at);
+        }
+        stop.found = Some(Digest::of(&bytes));
+        Problem::Stop(Box::new(stop))
+    })?;
+    Ok(Sealed { path: path.to_owned(), event, sha256: Digest::of(&bytes) })
+}
+
+/// Either the ledger could not be read at all, or one file stops its item.
+#[derive(Debug)]
+pub(super) enum Problem {
+    Ledger(LedgerError),
+    Stop(Box<Stop>),
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+fn stop(path: &str, what: impl Into<String>) -> Problem {
+    Problem::Stop(Box::new(Stop::new(path, what)))
+}
+
+/// An item folder's files in event order, contiguous from 1.
+pub(super) fn ordered(folder: &str, entries: &[Entry]) -> Result<Vec<(u32, String, Oid)>, Problem> {
+    let mut files = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let path = format!("{folder}/{}", entry.name);
+        match artifact::parse_event_name(&entry.name) {
+            Some(number) if !entry.is_folder() => files.push((number, path, entry.oid)),
+            _ => return Err(stop(&path, "is no event file")),
+        }
+    }
+    files.sort();
+    for (expected, (number, path, _)) in (1..).zip(&files) {
+        if *number > expected {
+            let missing = format!("{folder}/{expected:06}-…");
+            return Err(stop(&missing, "is missing"));
+        }
+        if *number < expected {
+            return Err(stop(path, "has the number of another event"));
+        }
+    }
+    Ok(files)
+}
+
+/// Folds an item; `None` when the ledger has none of that id.
+pub(super) fn item(
+    store: &Store,
+    cache: &Cache,
+    workflows: &mut Workflows,
+    root: Oid,
+    id: &ItemId,
+) -> Result<Option<ItemFold>, Problem> {
+    let folder = artifact::item_folder(id);
+    let Some(subtree) = tree::find(store, root, &folder)?.filter(Entry::is_folder) else {
+        return Ok(None);
+    };
+    let name = cache_name(id);
+    let cached: Option<CachedItem> = cache.load(&name);
+    if let Some(cached) = &cached
+        && cached.subtree == subtree.oid.to_string()
+    {
+        let workflow = workflow_of(store, workflows, root, &cached.state)?;
+        return Ok(Some(ItemFold { state: cached.state.clone(), workflow }));
+    }
+    let files = ordered(&folder, &store.tree(subtree.oid)?)?;
+    if files.is_empty() {
+        return Err(stop(&folder, "holds no event"));
+    }
+    let known = cached.filter(|cached| {
+        cached.blobs.len() <= files.len()
+            && cached.blobs.iter().zip(&files).all(|(blob, (_, _, oid))| oid.as_bytes() == blob)
+    });
+    let (mut state, start) = match known {
+        Some(cached) => (Some(cached.state), cached.blobs.len()),
+        None => (None, 0),
+    };
+    let mut workflow = match &state {
+        Some(state) => Some(workflow_of(store, workflows, root, state)?),
+        None => None,
+    };
+    for (number, path, oid) in &files[start..] {
+        let sealed = read_event(store, path, *oid)?;
+        check_name(&sealed, id, *number)?;
+        let illegal =
+            |error: crate::domain::state::Illegal| stop(path, format!("is not legal: {error}"));
+        match &mut state {
+            None => {
+                let reference = sealed.event.workflow.clone().ok_or_else(|| {
+                    stop(path, "does not name the workflow an item's first event must name")
+                })?;
+                let read = published(store, workflows, root, &reference)?;
+                let item =
+                    ItemState::register(&sealed.event, sealed.sha256, &read).map_err(illegal)?;
+                workflow = Some(read);
+                state = Some(item);
+            }
+            Some(state) => {
+                let workflow = workflow.as_ref().expect("a state is folded with its workflow");
+                state.apply(&sealed.event, sealed.sha256, workflow).map_err(illegal)?;
+            }
+        }
+    }
+    let (Some(state), Some(workflow)) = (state, workflow) else {
+        return Err(stop(&folder, "holds no event"));
+    };
+    save(cache, &state, subtree.oid, files.iter().map(|(_, _, oid)| *oid));
+    Ok(Some(ItemFold { state, workflow }))
+}
+
+/// Remembers a fold by its subtree.
+pub(super) fn save(
+    cache: &Cache,
+    state: &ItemState,
+    subtree: Oid,
+    blobs: impl Iterator<Item = Oid>,
+) {
+    let blobs = blobs
+        .map(|oid| {
+            let mut bytes = [0; 20];
+            bytes.copy_from_slice(oid.as_bytes());
+            bytes
+        })
+        .collect();
+    let cached = CachedItem { subtree: subtree.to_string(), blobs, state: state.clone() };
+    cache.save(&cache_name(&state.id), &cached);
+}
+
+fn cache_name(id: &ItemId) -> String {
+    // Case twins never meet in one ledger, but this file system may fold case: the shard keeps
+    // the folders small, the digest keeps names apart.
+    let digest = Digest::of(id.as_str().as_bytes());
+    format!("items/{}/{}", id.shard(), &digest.as_str()[..32])
+}
+
+/// An event's file must be where its content says.
+pub(super) fn check_name(sealed: &Sealed, item: &ItemId, number: u32) -> Result<(), Problem> {
+    let key = sealed.event.step.as_ref().map(|step| &step.key);
+    let right = artifact::event_path(item, number, key, sealed.event.kind());
+    if sealed.event.work_item_id.as_ref() != Some(item) || sealed.path != right {
+        return Err(stop(&sealed.path, format!("says it is {right}")));
+    }
+    Ok(())
+}
+
+fn workflow_of(
+    store: &Store,
+    workflows: &mut Workflows,
+    root: Oid,
+    state: &ItemState,
+) -> Result<Arc<Workflow>, Problem> {
+    published(store, workflows, root, &state.workflow.reference())
+}
+
+/// Reads a definition and checks it against the digest that pins it.
+pub(super) fn published(
+    store: &Store,
+    workflows: &mut Workflows,
+    root: Oid,
+    reference: &crate::domain::event::WorkflowRef,
+) -> Result<Arc<Workflow>, Problem> {
+    let path = artifact::workflow_path(&reference.name, reference.version);
+    let entry = tree::find(store, root, &path)?.ok_or_else(|| stop(&path, "is missing"))?;
+    let workflow = match workflows.get(&entry.oid) {
+        Some(workflow) => workflow.clone(),
+        None => {
+            let bytes = store.blob(entry.oid)?;
+            let definition: WorkflowDefinition = artifact::decode(&bytes)
+                .map_err(|error| stop(&path, format!("cannot be read: {error}")))?;
+            let workflow =
+                Workflow::compile(definition, Digest::of(&bytes)).map_err(|problems| {
+                    let first = problems.first().map(|p| p.message.clone()).unwrap_or_default();
+                    stop(&path, format!("is no valid workflow: {first}"))
+                })?;
+            let workflow = Arc::new(workflow);
+            workflows.insert(entry.oid, workflow.clone());
+            workflow
+        }
+    };
+    if workflow.reference != *reference {
+        let mut found = Stop::new(&path, "is not the definition the item is pinned to");
+        found.sealed = Some(reference.sha256.clone());
+        found.found = Some(workflow.reference.sha256.clone());
+        return Err(Problem::Stop(Box::new(found)));
+    }
+    Ok(workflow)
+}
+
+/// Folds the events that concern no item.
+pub(super) fn ledger(store: &Store, cache: &Cache, root: Oid) -> Result<LedgerState, Problem> {
+    let folder = format!("{HANDOFF}/{LEDGER_FOLDER}");
+    let Some(subtree) = tree::find(store, root, &folder)? else {
+        return Ok(LedgerState::default());
+    };
+    let cached: Option<CachedLedger> = cache.load("ledger");
+    if let Some(cached) = cached
+        && cached.subtree == subtree.oid.to_string()
+    {
+        return Ok(cached.state);
+    }
+    let mut state = LedgerState::default();
+    for (number, path, oid) in ordered(&folder, &store.tree(subtree.oid)?)? {
+        let sealed = read_event(store, &path, oid)?;
+        if path != artifact::ledger_event_path(number, sealed.event.kind()) {
+            return Err(stop(&path, "says it is another event"));
+        }
+        state
+            .apply(&sealed.event, sealed.sha256)
+            .map_err(|error| stop(&path, format!("is not legal: {error}")))?;
+    }
+    cache.save("ledger", &CachedLedger { subtree: subtree.oid.to_string(), state: state.clone() });
+    Ok(state)
+}

@@ -1,0 +1,145 @@
+//! The first commit of a ledger, or the adoption of one that is there (L1).
+
+use chrono::Utc;
+use git2::Oid;
+
+use super::barrier;
+use super::error::LedgerError;
+use super::lock::WriterLock;
+use super::seen::Seen;
+use super::store::{Place, Store, Swap};
+use super::transact::seal;
+use super::tree::{self, Changes};
+use super::{Ledger, Settings, snapshot};
+use crate::artifact::{
+    self, Frontier, LEDGER_DOC, LedgerDoc, README, SealedFile, encode, seal_path,
+};
+use crate::domain::id::Digest;
+use crate::domain::moment::Moment;
+
+/// What `init` found or made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Founded {
+    Created,
+    /// A local ledger was there already.
+    Existed {
+        items: usize,
+    },
+    /// Taken from a remote-tracking branch, as it was at the last fetch.
+    Adopted {
+        from: String,
+        items: usize,
+    },
+}
+
+/// What the branch's README says: it is the first thing a curious person opens.
+fn readme(branch: &str) -> String {
+    format!(
+        "# {branch}\n\n\
+         This branch is a ledger written by stepseal: every file below `artifacts/` is a sealed\n\
+         record of who did what, in which order. Nobody edits it by hand and nothing is ever\n\
+         checked out from it.\n\n\
+         - `artifacts/handoff/` holds the events, one JSON file each, written once.\n\
+         - `artifacts/seals/` holds one seal per commit: they chain, and a changed file shows.\n\
+         - everything else is derived from these.\n\n\
+         Check it with `stepseal verify`; read it with `stepseal status` and `stepseal log`.\n"
+    )
+}
+
+impl Ledger {
+    /// Creates the ledger, or adopts the one that is there; safe to repeat and to race.
+    ///
+    /// # Errors
+    /// A repository that cannot be used, another ledger on record, or a branch that is none.
+    pub fn init(
+        place: &Place,
+        branch: &str,
+        settings: Settings,
+        moment: &Moment,
+    ) -> Result<(Self, Founded), LedgerError> {
+        let store = Store::open(place, Some(branch))?;
+        if let Some(known) = store.config("stepseal.branch").filter(|known| known != branch) {
+            return Err(LedgerError::OtherLedger { known, asked: branch.to_owned() });
+        }
+        let ledger = Self::over(store, settings);
+        if let Some(worktree) = ledger.store.checked_out() {
+            return Err(LedgerError::CheckedOut { branch: branch.to_owned(), worktree });
+        }
+        let _lock = WriterLock::acquire(ledger.cache.folder(), ledger.settings.lock_wait)?;
+        for _ in 0..8 {
+            if let Some(tip) = ledger.store.tip()? {
+                ledger.check_is_ledger(tip)?;
+                let items = ledger.snapshot()?.item_ids()?.len();
+                ledger.store.set_config("stepseal.branch", branch)?;
+                return Ok((ledger, Founded::Existed { items }));
+            }
+            let (commit, from) = match ledger.store.tracking().first() {
+                Some(name) => {
+                    let tip = ledger.store.resolve(name)?.ok_or(LedgerError::NoLedger)?;
+                    ledger.check_is_ledger(tip)?;
+                    (tip, Some(name.trim_start_matches("refs/remotes/").to_owned()))
+                }
+                None => (ledger.first_commit(moment)?, None),
+            };
+            match ledger.store.swap(None, commit, "stepseal: init") {
+                Swap::Moved => {}
+                Swap::Lost { .. } => continue,
+                Swap::Unknown(why) => {
+                    if ledger.store.tip()? != Some(commit) {
+                        return Err(LedgerError::Git { doing: "creating the branch".into(), why });
+                    }
+                }
+            }
+            barrier::reference(&ledger.store, ledger.settings.durability)?;
+            Seen::trust(&ledger.store, commit)?.save(&ledger.cache);
+            ledger.store.set_config("stepseal.branch", branch)?;
+            let items = ledger.snapshot()?.item_ids()?.len();
+            let founded = match from {
+                Some(from) => Founded::Adopted { from, items },
+                None => Founded::Created,
+            };
+            return Ok((ledger, founded));
+        }
+        Err(LedgerError::Contended { tries: 8 })
+    }
+
+    /// Refuses a branch that happens to have the name.
+    fn check_is_ledger(&self, tip: Oid) -> Result<(), LedgerError> {
+        let root = self.store.commit(tip)?.tree;
+        if tree::find(&self.store, root, LEDGER_DOC)?.is_some() {
+            return Ok(());
+        }
+        Err(LedgerError::NotALedger { branch: self.store.branch().to_owned() })
+    }
+
+    /// Seal 1: size 0, no leaves, and the digests of what the branch says of itself.
+    fn first_commit(&self, moment: &Moment) -> Result<Oid, LedgerError> {
+        let created: chrono::DateTime<Utc> = moment.now();
+        let doc = LedgerDoc {
+            schema: "stepseal/ledger/1".into(),
+            format: snapshot::FORMAT,
+            id: moment.event_id(0).uuid(),
+            created,
+        };
+        let documents =
+            [(LEDGER_DOC, encode(&doc)), (README, readme(self.store.branch()).into_bytes())];
+        let sealed = documents
+            .iter()
+            .map(|(path, bytes)| SealedFile { path: (*path).to_owned(), sha256: Digest::of(bytes) })
+            .collect();
+        let seal = seal(moment, &self.settings, None, Frontier::default(), &[], sealed, None);
+        let mut changes: Changes =
+            documents.into_iter().map(|(path, bytes)| (path.to_owned(), Some(bytes))).collect();
+        changes.insert(seal_path(1), Some(artifact::encode(&seal)));
+        let (root, written) = tree::splice(&self.store, None, &changes)?;
+        let message = format!(
+            "stepseal: ledger created\n\nStepseal-Seal: 1\nStepseal-Mark: {}\n",
+            seal.mark()
+        );
+        let paths = changes.into_keys().collect();
+        let draft = self.commit(moment, None, root, written, &message, seal, paths)?;
+        barrier::objects(&self.store, self.settings.durability, &draft.written)?;
+        self.read_back(&draft)?;
+        Ok(draft.commit)
+    }
+}

@@ -1,0 +1,117 @@
+//! THE LOG. The only room that says git2: open, snapshot, transact, verify, correct.
+//!
+//! What is not here: GitHub, agents, flags, terminals. It decides nothing: it asks `domain` and
+//! writes what comes back, or nothing.
+
+mod barrier;
+mod batch;
+mod cache;
+mod correct;
+mod error;
+mod fold;
+mod index;
+mod init;
+mod lock;
+mod object;
+mod seen;
+mod snapshot;
+mod store;
+mod transact;
+mod tree;
+mod verify;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use barrier::Durability;
+pub use correct::Corrected;
+pub use error::{LedgerError, Rewrite, Stop};
+pub use fold::{ItemFold, Sealed};
+pub use index::{Portfolio, Row, Stopped};
+pub use init::Founded;
+pub use object::{BadObject, Person};
+pub use seen::Foreign;
+pub use snapshot::{FORMAT, Snapshot};
+pub use store::Place;
+pub use transact::{Receipt, Verdict};
+pub use verify::{Class, Finding, Progress, Verified, VerifyOptions};
+pub use watch::stuck;
+
+use cache::Cache;
+use store::Store;
+
+/// How this clone writes.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub durability: Durability,
+    /// How long a writer queues.
+    pub lock_wait: Duration,
+    /// Name and version of the writing program, for the seal.
+    pub program: String,
+}
+
+/// A repository with a ledger branch.
+#[derive(Debug)]
+pub struct Ledger {
+    store: Store,
+    cache: Cache,
+    settings: Settings,
+}
+
+impl Ledger {
+    /// Opens the ledger of the repository around a place.
+    ///
+    /// # Errors
+    /// No repository, no ledger, or one this program cannot read.
+    pub fn open(place: &Place, settings: Settings) -> Result<Self, LedgerError> {
+        Ok(Self::over(Store::open(place, None)?, settings))
+    }
+
+    fn over(store: Store, settings: Settings) -> Self {
+        let cache = Cache::new(store.common());
+        Self { store, cache, settings }
+    }
+
+    /// The newest state, with every new commit checked as it arrives.
+    ///
+    /// # Errors
+    /// When the branch is gone or rewritten, or cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot<'_>, LedgerError> {
+        Snapshot::newest(&self.store, &self.cache)
+    }
+
+    /// The state at one commit of the ledger, named by hex digits.
+    ///
+    /// # Errors
+    /// When there is no such commit on the ledger.
+    pub fn snapshot_at(&self, commit: &str) -> Result<Snapshot<'_>, LedgerError> {
+        let unknown = || {
+            LedgerError::Invalid(format!("`{}` is no commit of the ledger", commit.escape_debug()))
+        };
+        let oid = self.store.commit_named(commit).ok_or_else(unknown)?;
+        let tip = self.store.tip()?.ok_or(LedgerError::NoLedger)?;
+        if !self.store.on_line(tip, oid, usize::MAX)? {
+            return Err(unknown());
+        }
+        Snapshot::at(&self.store, &self.cache, oid)
+    }
+
+    /// The branch the ledger is on.
+    #[must_use]
+    pub fn branch(&self) -> &str {
+        self.store.branch()
+    }
+
+    /// The work tree this command runs in; none in a bare repository.
+    #[must_use]
+    pub fn work_dir(&self) -> Option<&Path> {
+        self.store.work_dir()
+    }
+
+    /// This work tree's own git folder, where what only it knows is kept.
+    #[must_use]
+    pub fn git_dir(&self) -> PathBuf {
+        self.store.git_dir().to_path_buf()
+    }
+}

@@ -1,0 +1,335 @@
+//! What this clone has seen of the ledger, and the check of every commit since (L5).
+//!
+//! The mark is trusted on first use, like `known_hosts`. From then on each new commit is checked
+//! once as it arrives: a seal that extends the one before it and names exactly the write-once
+//! files the commit adds, or the commit is foreign.
+
+use std::collections::BTreeMap;
+
+use git2::Oid;
+use serde::{Deserialize, Serialize};
+
+use super::cache::Cache;
+use super::error::{LedgerError, Rewrite, Stop};
+use super::store::Store;
+use super::tree::{self, Difference};
+use crate::artifact::{self, HANDOFF, LEDGER_DOC, Mark, SEALS, Seal, WORKFLOWS};
+use crate::domain::id::{Digest, ItemId};
+
+/// The file in the common git folder.
+const FILE: &str = "seen.json";
+
+/// What was seen last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Seen {
+    pub tip: String,
+    pub seq: u64,
+    pub mark: Mark,
+    /// Commits that changed `artifacts/` without a seal and are not corrected yet.
+    pub foreign: Vec<Foreign>,
+}
+
+/// A commit stepseal did not make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Foreign {
+    pub commit: String,
+    /// The commit before it.
+    pub before: String,
+    pub paths: Vec<String>,
+    pub why: String,
+}
+
+/// What a path below `artifacts/` belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Concern<'a> {
+    Item(&'a str),
+    Workflow(&'a str),
+    Executor,
+    Ledger,
+}
+
+/// Tells whom a changed path concerns.
+pub(super) fn concern(path: &str) -> Concern<'_> {
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts.as_slice() {
+        ["artifacts", "handoff", "_ledger", ..] => Concern::Ledger,
+        ["artifacts", "handoff" | "claims", _, item, ..] | ["artifacts", "runs", item, ..] => {
+            Concern::Item(item)
+        }
+        ["artifacts", "schedule", _, file] => {
+            Concern::Item(file.strip_suffix(".json").unwrap_or(file))
+        }
+        ["artifacts", "workflows", ..] => Concern::Workflow(path),
+        ["artifacts", "busy", ..] => Concern::Executor,
+        _ => Concern::Ledger,
+    }
+}
+
+impl Seen {
+    /// What is remembered, if anything is.
+    pub(super) fn load(cache: &Cache) -> Option<Self> {
+        serde_json::from_str(&cache.load_text(FILE)?).ok()
+    }
+
+    pub(super) fn save(&self, cache: &Cache) {
+        if let Ok(text) = serde_json::to_vec_pretty(self) {
+            cache.write(FILE, &text);
+        }
+    }
+
+    /// First use: the tip's last seal is trusted.
+    pub(super) fn trust(store: &Store, tip: Oid) -> Result<Self, LedgerError> {
+        let root = store.commit(tip)?.tree;
+        let (seal, _) = last_seal(store, root)?;
+        Ok(Self { tip: tip.to_string(), seq: seal.seq, mark: seal.mark(), foreign: Vec::new() })
+    }
+
+    /// Checks every commit between what was seen and the tip.
+    pub(super) fn advance(mut self, store: &Store, tip: Oid) -> Result<Self, LedgerError> {
+        if self.tip == tip.to_string() {
+            return Ok(self);
+        }
+        let mut line = Vec::new();
+        let mut at = tip;
+        loop {
+            if at.to_string() == self.tip {
+                break;
+            }
+            let commit = store.commit(at)?;
+            let parent = commit.parents.first().copied();
+            line.push((at, commit));
+            match parent {
+                Some(parent) => at = parent,
+                None => return Err(self.rewritten(store, tip)),
+            }
+        }
+        let mut before = at;
+        let mut root = store.commit(at)?.tree;
+        for (oid, commit) in line.into_iter().rev() {
+            match check_commit(store, &self, root, &commit)? {
+                Check::NotOurs => {}
+                Check::Sealed(seal) => self.take(&seal),
+                Check::Foreign { paths, why } => self.foreign.push(Foreign {
+                    commit: oid.to_string(),
+                    before: before.to_string(),
+                    paths,
+                    why,
+                }),
+            }
+            before = oid;
+            root = commit.tree;
+        }
+        self.tip = tip.to_string();
+        Ok(self)
+    }
+
+    /// Moves on to a sound seal; what it restored is no longer foreign.
+    pub(super) fn take(&mut self, seal: &Seal) {
+        self.seq = seal.seq;
+        self.mark = seal.mark();
+        for restored in seal.recovery.iter().flat_map(|recovery| &recovery.restored) {
+            for foreign in &mut self.foreign {
+                foreign.paths.retain(|path| *path != restored.path);
+            }
+        }
+        self.foreign.retain(|foreign| !foreign.paths.is_empty());
+    }
+
+    /// The branch does not contain what was seen: how it lost it.
+    pub(super) fn rewritten(&self, store: &Store, tip: Oid) -> LedgerError {
+        let cut = Oid::from_str(&self.tip)
+            .is_ok_and(|seen| store.on_line(seen, tip, usize::MAX).unwrap_or(false));
+        LedgerError::Rewritten {
+            how: if cut { Rewrite::CutTail } else { Rewrite::Rewritten },
+            seen: self.tip.clone(),
+            tip: tip.to_string(),
+            mark: self.mark.clone(),
+        }
+    }
+
+    /// The first foreign change that stops an item: to its own files, or to its workflow's.
+    pub(super) fn stop(
+        &self,
+        store: &Store,
+        root: Oid,
+        item: &ItemId,
+        workflow: Option<&str>,
+    ) -> Result<Option<Stop>, LedgerError> {
+        self.stop_where(store, root, |path| match concern(path) {
+            Concern::Item(name) => name == item.as_str(),
+            Concern::Workflow(path) => Some(path) == workflow,
+            Concern::Executor | Concern::Ledger => false,
+        })
+    }
+
+    /// The first foreign change to a path for which `matters` holds.
+    pub(super) fn stop_where(
+        &self,
+        store: &Store,
+        root: Oid,
+        matters: impl Fn(&str) -> bool,
+    ) -> Result<Option<Stop>, LedgerError> {
+        for foreign in &self.foreign {
+            let Some(path) = foreign.paths.iter().find(|path| matters(path)) else { continue };
+            let digest = |root: Oid| -> Result<Option<Digest>, LedgerError> {
+                Ok(tree::file(store, root, path)?.map(|bytes| Digest::of(&bytes)))
+            };
+            let sealed = match Oid::from_str(&foreign.before) {
+                Ok(before) => digest(store.commit(before)?.tree)?,
+                Err(_) => None,
+            };
+            let found = digest(root)?;
+            let what = match (&sealed, &found) {
+                (Some(_), None) => "was deleted",
+                (None, Some(_)) => "was added",
+                _ => "was altered",
+            };
+            return Ok(Some(Stop {
+                path: path.clone(),
+                what: format!("{what} by commit {}, which has no seal", &foreign.commit[..7]),
+                pointer: None,
+                sealed,
+                found,
+                commit: Some(foreign.commit.clone()),
+                before: Some(foreign.before.clone()),
+            }));
+        }
+        Ok(None)
+    }
+}
+
+/// What one commit is.
+pub(super) enum Check {
+    /// It leaves `artifacts/` alone.
+    NotOurs,
+    Sealed(Box<Seal>),
+    Foreign {
+        paths: Vec<String>,
+        why: String,
+    },
+}
+
+/// Checks one commit against the seal before it.
+pub(super) fn check_commit(
+    store: &Store,
+    seen: &Seen,
+    old_root: Oid,
+    commit: &super::object::Commit,
+) -> Result<Check, LedgerError> {
+    let folder = |root| tree::find(store, root, "artifacts").map(|found| found.map(|e| e.oid));
+    let (old, new) = (folder(old_root)?, folder(commit.tree)?);
+    let merge = commit.parents.len() > 1;
+    if old == new && !merge {
+        return Ok(Check::NotOurs);
+    }
+    let mut changes = tree::compare(store, old, new)?;
+    for change in &mut changes {
+        change.path = format!("artifacts/{}", change.path);
+    }
+    let foreign = |why: &str| {
+        let paths = changes.iter().map(|change| change.path.clone()).collect();
+        Ok(Check::Foreign { paths, why: why.to_owned() })
+    };
+    if merge {
+        return foreign("it is a merge");
+    }
+    let path = artifact::seal_path(seen.seq + 1);
+    let seals: Vec<&Difference> =
+        changes.iter().filter(|change| change.path.starts_with(SEALS)).collect();
+    let ([change], true) = (seals.as_slice(), seals.iter().all(|change| change.path == path))
+    else {
+        return foreign("it changes artifacts/ without the next seal");
+    };
+    let (None, Some(oid)) = (change.old, change.new) else {
+        return foreign("it rewrites a seal");
+    };
+    let Ok(seal) = artifact::decode::<Seal>(&store.blob(oid)?) else {
+        return foreign("its seal cannot be read");
+    };
+    let previous = tree::file(store, old_root, &artifact::seal_path(seen.seq))?;
+    let Some(previous) = previous else {
+        return foreign("the seal before it is gone");
+    };
+    if seal.seq != seen.seq + 1 || seal.previous != Some(Digest::of(&previous)) {
+        return foreign("its seal does not follow the one before it");
+    }
+    let before = artifact::decode::<Seal>(&previous).ok().and_then(|seal| seal.tree());
+    let Some(mut frontier) = before else {
+        return foreign("the seal before it does not agree with itself");
+    };
+    let mut added: BTreeMap<&str, &Digest> =
+        seal.artifacts.iter().map(|file| (file.path.as_str(), &file.sha256)).collect();
+    let restored: Vec<&str> = seal
+        .recovery
+        .iter()
+        .flat_map(|recovery| &recovery.restored)
+        .map(|file| file.path.as_str())
+        .collect();
+    let mut leaves = BTreeMap::new();
+    for change in changes.iter().filter(|change| is_write_once(&change.path)) {
+        if restored.contains(&change.path.as_str()) {
+            continue;
+        }
+        let (None, Some(blob)) = (change.old, change.new) else {
+            return foreign("it changes what was sealed");
+        };
+        let bytes = store.blob(blob)?;
+        if added.remove(change.path.as_str()) != Some(&Digest::of(&bytes)) {
+            return foreign("it adds what its seal does not name");
+        }
+        leaves.insert(change.path.clone(), artifact::leaf(&change.path, &bytes));
+    }
+    if !added.is_empty() {
+        return foreign("its seal names what it does not add");
+    }
+    for file in &seal.artifacts {
+        if let Some(leaf) = leaves.remove(&file.path) {
+            frontier.push(leaf);
+        }
+    }
+    if frontier.size() != seal.size || frontier.root() != seal.root || seal.tree().is_none() {
+        return foreign("its seal's root does not follow");
+    }
+    Ok(Check::Sealed(Box::new(seal)))
+}
+
+/// Whether a path is write-once: events, definitions, and what the first commit says of itself.
+pub(super) fn is_write_once(path: &str) -> bool {
+    let below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    below(HANDOFF) || below(WORKFLOWS) || path == LEDGER_DOC
+}
+
+/// The seal of this number, with its bytes.
+pub(super) fn seal_at(store: &Store, root: Oid, seq: u64) -> Result<(Seal, Vec<u8>), LedgerError> {
+    let path = artifact::seal_path(seq);
+    let stopped =
+        |what: String| LedgerError::LedgerStopped { found: Box::new(Stop::new(&path, what)) };
+    let bytes = tree::file(store, root, &path)?.ok_or_else(|| stopped("is missing".into()))?;
+    let seal: Seal =
+        artifact::decode(&bytes).map_err(|error| stopped(format!("cannot be read: {error}")))?;
+    if seal.seq != seq {
+        return Err(stopped("says it is another seal".into()));
+    }
+    Ok((seal, bytes))
+}
+
+/// The last seal of a tree, with its bytes.
+pub(super) fn last_seal(store: &Store, root: Oid) -> Result<(Seal, Vec<u8>), LedgerError> {
+    let stopped = |path: &str, what: &str| LedgerError::LedgerStopped {
+        found: Box::new(Stop::new(path, what)),
+    };
+    let folders = tree::folder(store, root, SEALS)?;
+    let folder = folders.iter().filter(|e| e.is_folder()).max_by(|a, b| a.name.cmp(&b.name));
+    let folder = folder.ok_or_else(|| stopped(SEALS, "holds no seal"))?;
+    let files = store.tree(folder.oid)?;
+    let file =
+        files.iter().filter(|e| e.name.ends_with(".json")).max_by(|a, b| a.name.cmp(&b.name));
+    let file = file.ok_or_else(|| stopped(SEALS, "holds no seal"))?;
+    let path = format!("{SEALS}/{}/{}", folder.name, file.name);
+    match artifact::parse_seal_path(&path) {
+        Some(seq) => seal_at(store, root, seq),
+        None => Err(stopped(&path, "is no seal's name")),
+    }
+}

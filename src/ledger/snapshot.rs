@@ -1,0 +1,338 @@
+//! The ledger as it stands at one commit: what every reader and every decision sees.
+
+use std::cell::{OnceCell, RefCell};
+use std::sync::Arc;
+
+use git2::Oid;
+
+use super::cache::Cache;
+use super::error::{LedgerError, Stop};
+use super::fold::{self, ItemFold, Problem, Sealed, Workflows};
+use super::object::Entry;
+use super::seen::{self, Foreign, Seen};
+use super::store::Store;
+use super::tree;
+use crate::artifact::{self, BusyDoc, HANDOFF, LEDGER_FOLDER, LedgerDoc, Mark};
+use crate::domain::decide::{Ask, Decided, LiveClaim, World, decide};
+use crate::domain::event::WorkflowRef;
+use crate::domain::id::{ExecutorId, ItemId};
+use crate::domain::moment::Moment;
+use crate::domain::refusal::Refusal;
+use crate::domain::state::LedgerState;
+use crate::domain::workflow::{Workflow, nearest};
+
+/// The ledger format this program writes.
+pub const FORMAT: u32 = 1;
+
+/// One commit of the ledger.
+#[derive(Debug)]
+pub struct Snapshot<'l> {
+    pub(super) store: &'l Store,
+    pub(super) cache: &'l Cache,
+    pub(super) tip: Oid,
+    pub(super) root: Oid,
+    /// `None` when reading at a commit of the caller's choice.
+    pub(super) seen: Option<Seen>,
+    ledger: OnceCell<LedgerState>,
+    workflows: RefCell<Workflows>,
+}
+
+impl<'l> Snapshot<'l> {
+    /// The newest state, with every commit since the last look checked.
+    pub(super) fn newest(store: &'l Store, cache: &'l Cache) -> Result<Self, LedgerError> {
+        let known = Seen::load(cache);
+        let Some(tip) = store.tip()? else {
+            return Err(match known {
+                Some(seen) => LedgerError::Rewritten {
+                    how: super::error::Rewrite::Deleted,
+                    seen: seen.tip,
+                    tip: String::new(),
+                    mark: seen.mark,
+                },
+                None => LedgerError::NoLedger,
+            });
+        };
+        let seen = match &known {
+            Some(seen) => seen.clone().advance(store, tip)?,
+            None => Seen::trust(store, tip)?,
+        };
+        if known.as_ref() != Some(&seen) {
+            seen.save(cache);
+        }
+        let mut snapshot = Self::at(store, cache, tip)?;
+        snapshot.seen = Some(seen);
+        Ok(snapshot)
+    }
+
+    /// The state at one commit of the ledger, unchecked: for looking at history.
+    pub(super) fn at(store: &'l Store, cache: &'l Cache, tip: Oid) -> Result<Self, LedgerError> {
+        let root = store.commit(tip)?.tree;
+        let snapshot = Self {
+            store,
+            cache,
+            tip,
+            root,
+            seen: None,
+            ledger: OnceCell::new(),
+            workflows: RefCell::new(Workflows::new()),
+        };
+        snapshot.doc()?;
+        Ok(snapshot)
+    }
+
+    /// The same commit with another tree: what a correction is judged on.
+    pub(super) fn with_root(&self, root: Oid, seen: Option<Seen>) -> Self {
+        Self {
+            store: self.store,
+            cache: self.cache,
+            tip: self.tip,
+            root,
+            seen,
+            ledger: OnceCell::new(),
+            workflows: RefCell::new(Workflows::new()),
+        }
+    }
+
+    /// `ledger.json`, refusing formats of the future.
+    pub fn doc(&self) -> Result<LedgerDoc, LedgerError> {
+        let stopped = |what: String| LedgerError::LedgerStopped {
+            found: Box::new(Stop::new(artifact::LEDGER_DOC, what)),
+        };
+        let bytes = tree::file(self.store, self.root, artifact::LEDGER_DOC)?
+            .ok_or_else(|| stopped("is missing".into()))?;
+        // The format first: a newer ledger says so instead of "unknown field".
+        #[derive(serde::Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let format: Format = serde_json::from_slice(&bytes)
+            .map_err(|error| stopped(format!("cannot be read: {error}")))?;
+        if format.format > FORMAT {
+            return Err(LedgerError::NewerFormat { found: format.format, known: FORMAT });
+        }
+        artifact::decode(&bytes).map_err(|error| stopped(format!("cannot be read: {error}")))
+    }
+
+    /// The commit, as hex.
+    #[must_use]
+    pub fn commit(&self) -> String {
+        self.tip.to_string()
+    }
+
+    /// The last seal's size and root.
+    ///
+    /// # Errors
+    /// When the seal cannot be read.
+    pub fn mark(&self) -> Result<Mark, LedgerError> {
+        match &self.seen {
+            Some(seen) => Ok(seen.mark.clone()),
+            None => Ok(seen::last_seal(self.store, self.root)?.0.mark()),
+        }
+    }
+
+    /// Commits that changed `artifacts/` without a seal.
+    #[must_use]
+    pub fn foreign(&self) -> &[Foreign] {
+        self.seen.as_ref().map_or(&[], |seen| &seen.foreign)
+    }
+
+    /// Published workflows, policy, keys.
+    ///
+    /// # Errors
+    /// When a file that concerns the whole ledger is bad: then nothing can be decided.
+    pub fn ledger(&self) -> Result<&LedgerState, LedgerError> {
+        if let Some(state) = self.ledger.get() {
+            return Ok(state);
+        }
+        if let Some(seen) = &self.seen {
+            let stop = seen.stop_where(self.store, self.root, |path| {
+                seen::concern(path) == seen::Concern::Ledger
+            })?;
+            if let Some(found) = stop {
+                return Err(LedgerError::LedgerStopped { found: Box::new(found) });
+            }
+        }
+        let state =
+            fold::ledger(self.store, self.cache, self.root).map_err(|problem| match problem {
+                Problem::Ledger(error) => error,
+                Problem::Stop(found) => LedgerError::LedgerStopped { found },
+            })?;
+        Ok(self.ledger.get_or_init(|| state))
+    }
+
+    /// An item's state; `None` when the ledger has none of that id.
+    ///
+    /// # Errors
+    /// When one of its artifacts is bad (L10).
+    pub fn item(&self, id: &ItemId) -> Result<Option<ItemFold>, LedgerError> {
+        let stopped = |found: Box<Stop>| LedgerError::ItemStopped { item: id.clone(), found };
+        if let Some(seen) = &self.seen
+            && let Some(found) = seen.stop(self.store, self.root, id, None)?
+        {
+            return Err(stopped(Box::new(found)));
+        }
+        let mut workflows = self.workflows.borrow_mut();
+        let fold = fold::item(self.store, self.cache, &mut workflows, self.root, id).map_err(
+            |problem| match problem {
+                Problem::Ledger(error) => error,
+                Problem::Stop(found) => stopped(found),
+            },
+        )?;
+        if let (Some(seen), Some(fold)) = (&self.seen, &fold) {
+            let reference = &fold.workflow.reference;
+            let path = artifact::workflow_path(&reference.name, reference.version);
+            if let Some(found) = seen.stop(self.store, self.root, id, Some(&path))? {
+                return Err(stopped(Box::new(found)));
+            }
+        }
+        Ok(fold)
+    }
+
+    /// An item that must exist.
+    ///
+    /// # Errors
+    /// A refusal naming the nearest id when there is none.
+    pub fn known_item(&self, id: &ItemId) -> Result<ItemFold, LedgerError> {
+        match self.item(id)? {
+            Some(fold) => Ok(fold),
+            None => Err(self.unknown(id)?),
+        }
+    }
+
+    fn unknown(&self, id: &ItemId) -> Result<LedgerError, LedgerError> {
+        let ids = self.item_ids()?;
+        let near = nearest(id.as_str(), ids.iter(), ItemId::as_str).cloned();
+        Ok(Refusal::UnknownItem { item: id.clone(), nearest: near }.into())
+    }
+
+    /// Every item's id, sorted.
+    ///
+    /// # Errors
+    /// When the tree cannot be read.
+    pub fn item_ids(&self) -> Result<Vec<ItemId>, LedgerError> {
+        let mut ids = Vec::new();
+        for shard in tree::folder(self.store, self.root, HANDOFF)? {
+            if shard.name == LEDGER_FOLDER || !shard.is_folder() {
+                continue;
+            }
+            let items = self.store.tree(shard.oid)?;
+            ids.extend(items.iter().filter_map(|entry| entry.name.parse::<ItemId>().ok()));
+        }
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// An item whose id differs from this one only in case (L2).
+    ///
+    /// # Errors
+    /// When the tree cannot be read.
+    pub fn case_twin(&self, id: &ItemId) -> Result<Option<ItemId>, LedgerError> {
+        let entries = tree::folder(self.store, self.root, &artifact::shard_folder(&id.shard()))?;
+        let twin = entries.iter().find(|entry| {
+            entry.name.eq_ignore_ascii_case(id.as_str()) && entry.name != id.as_str()
+        });
+        Ok(twin.and_then(|entry| entry.name.parse().ok()))
+    }
+
+    /// What an executor holds now, wherever in the ledger.
+    ///
+    /// # Errors
+    /// When the file that says so is bad.
+    pub fn live_claim(&self, executor: &ExecutorId) -> Result<Option<LiveClaim>, LedgerError> {
+        let path = artifact::busy_path(executor);
+        if let Some(seen) = &self.seen
+            && let Some(found) = seen.stop_where(self.store, self.root, |p| p == path)?
+        {
+            return Err(LedgerError::LedgerStopped { found: Box::new(found) });
+        }
+        let Some(bytes) = tree::file(self.store, self.root, &path)? else { return Ok(None) };
+        let doc: BusyDoc =
+            artifact::decode(&bytes).map_err(|error| LedgerError::LedgerStopped {
+                found: Box::new(Stop::new(&path, format!("cannot be read: {error}"))),
+            })?;
+        Ok(Some(LiveClaim {
+            executor: doc.executor,
+            item: doc.work_item_id,
+            attempt: doc.attempt_id,
+            claim: doc.claim_id,
+            since: doc.since,
+        }))
+    }
+
+    /// A published definition.
+    ///
+    /// # Errors
+    /// When its file is bad.
+    pub fn workflow(&self, reference: &WorkflowRef) -> Result<Arc<Workflow>, LedgerError> {
+        fold::published(self.store, &mut self.workflows.borrow_mut(), self.root, reference).map_err(
+            |problem| match problem {
+                Problem::Ledger(error) => error,
+                Problem::Stop(found) => LedgerError::LedgerStopped { found },
+            },
+        )
+    }
+
+    /// Judges an ask about one item against this state.
+    ///
+    /// # Errors
+    /// The refusal, or a bad artifact.
+    pub fn decide(&self, id: &ItemId, ask: &Ask, moment: &Moment) -> Result<Decided, LedgerError> {
+        let fold = self.item(id)?;
+        if fold.is_none() && !matches!(ask, Ask::Register(_)) {
+            return Err(self.unknown(id)?);
+        }
+        let live = match ask {
+            Ask::Claim(_) => self.live_claim(&moment.actor.id)?,
+            _ => None,
+        };
+        let world = World {
+            ledger: self.ledger()?,
+            item: fold.as_ref().map(|fold| (&fold.state, &*fold.workflow)),
+            live: live.as_ref(),
+        };
+        Ok(decide(world, id, ask, moment)?)
+    }
+
+    /// An item's events in order, as they stand in the tree.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn events(&self, id: &ItemId) -> Result<Vec<Sealed>, LedgerError> {
+        let folder = artifact::item_folder(id);
+        self.events_in(&folder).map_err(|problem| match problem {
+            Problem::Ledger(error) => error,
+            Problem::Stop(found) => LedgerError::ItemStopped { item: id.clone(), found },
+        })
+    }
+
+    /// The events that concern no item, in order.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn ledger_events(&self) -> Result<Vec<Sealed>, LedgerError> {
+        self.events_in(&format!("{HANDOFF}/{LEDGER_FOLDER}")).map_err(|problem| match problem {
+            Problem::Ledger(error) => error,
+            Problem::Stop(found) => LedgerError::LedgerStopped { found },
+        })
+    }
+
+    fn events_in(&self, folder: &str) -> Result<Vec<Sealed>, Problem> {
+        let Some(subtree) = tree::find(self.store, self.root, folder)?.filter(Entry::is_folder)
+        else {
+            return Ok(Vec::new());
+        };
+        fold::ordered(folder, &self.store.tree(subtree.oid)?)?
+            .into_iter()
+            .map(|(_, path, oid)| fold::read_event(self.store, &path, oid))
+            .collect()
+    }
+
+    /// Every file below `artifacts/`, by path.
+    ///
+    /// # Errors
+    /// When the tree cannot be read.
+    pub fn files(&self) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
+        let files = tree::files(self.store, self.root, "artifacts")?;
+        files.into_iter().map(|(path, oid)| Ok((path, self.store.blob(oid)?))).collect()
+    }
+}

@@ -1,0 +1,357 @@
+//! The one file that opens a repository: objects and one reference, as plain data.
+#![expect(clippy::disallowed_methods, reason = "the adapter for the repository's files")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags};
+
+use super::error::LedgerError;
+use super::object::{self, BadObject, Commit, Entry, Person};
+use super::watch;
+
+/// An opened repository and the ledger branch in it.
+pub(super) struct Store {
+    repository: Repository,
+    /// Where objects and branches are, shared by all work trees.
+    common: PathBuf,
+    /// Loose object folders: the repository's own first, then its alternates.
+    object_dirs: Vec<PathBuf>,
+    reference: String,
+    branch: String,
+    /// Trees read in this process: they are immutable.
+    trees: Mutex<BTreeMap<Oid, std::sync::Arc<Vec<Entry>>>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("common", &self.common)
+            .field("reference", &self.reference)
+            .finish()
+    }
+}
+
+/// Where a command stands.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub dir: PathBuf,
+    /// `GIT_DIR`, where the caller set it.
+    pub git_dir: Option<PathBuf>,
+}
+
+/// What moving the branch came to.
+pub(super) enum Swap {
+    Moved,
+    /// Somebody else moved it, or holds its lock.
+    Lost {
+        locked: bool,
+    },
+    /// The write began and may have happened: look before saying anything.
+    Unknown(String),
+}
+
+impl Store {
+    /// Opens the repository around a place.
+    ///
+    /// # Errors
+    /// No repository, or one of a kind libgit2 cannot read, with the remedy.
+    pub(super) fn open(place: &Place, branch: Option<&str>) -> Result<Self, LedgerError> {
+        let repository = match &place.git_dir {
+            Some(dir) => Repository::open(place.dir.join(dir)),
+            None => Repository::open_ext(
+                &place.dir,
+                RepositoryOpenFlags::empty(),
+                &[] as &[&std::ffi::OsStr],
+            ),
+        }
+        .map_err(|error| open_error(&error, &place.dir))?;
+        let common = repository.commondir().to_path_buf();
+        refuse_partial(&repository)?;
+        let branch = match branch {
+            Some(branch) => branch.to_owned(),
+            None => config(&repository, "stepseal.branch").ok_or(LedgerError::NoLedger)?,
+        };
+        let mut object_dirs = vec![common.join("objects")];
+        if let Ok(text) = std::fs::read_to_string(common.join("objects/info/alternates")) {
+            object_dirs.extend(text.lines().map(|line| common.join("objects").join(line)));
+        }
+        Ok(Self {
+            common,
+            object_dirs,
+            reference: format!("refs/heads/{branch}"),
+            branch,
+            repository,
+            trees: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    pub(super) fn branch(&self) -> &str {
+        &self.branch
+    }
+
+    pub(super) fn common(&self) -> &Path {
+        &self.common
+    }
+
+    /// This work tree's own git folder.
+    pub(super) fn git_dir(&self) -> &Path {
+        self.repository.path()
+    }
+
+    pub(super) fn work_dir(&self) -> Option<&Path> {
+        self.repository.workdir()
+    }
+
+    pub(super) fn is_shallow(&self) -> bool {
+        self.repository.is_shallow()
+    }
+
+    /// A value of the repository's configuration.
+    pub(super) fn config(&self, key: &str) -> Option<String> {
+        config(&self.repository, key)
+    }
+
+    /// Writes a value to the common git config.
+    pub(super) fn set_config(&self, key: &str, value: &str) -> Result<(), LedgerError> {
+        self.repository
+            .config()
+            .and_then(|config| config.open_level(git2::ConfigLevel::Local))
+            .and_then(|mut local| local.set_str(key, value))
+            .map_err(|error| LedgerError::git("writing the git config", &error))
+    }
+
+    /// git's user, where one is configured.
+    pub(super) fn user(&self) -> Option<Person> {
+        Some(Person { name: self.config("user.name")?, email: self.config("user.email")? })
+    }
+
+    /// The branch's tip.
+    pub(super) fn tip(&self) -> Result<Option<Oid>, LedgerError> {
+        self.resolve(&self.reference)
+    }
+
+    /// Where a full reference name points.
+    pub(super) fn resolve(&self, name: &str) -> Result<Option<Oid>, LedgerError> {
+        match self.repository.refname_to_id(name) {
+            Ok(oid) => Ok(Some(oid)),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(LedgerError::git("reading the ledger branch", &error)),
+        }
+    }
+
+    /// Remote-tracking branches of the ledger's name, as full reference names.
+    pub(super) fn tracking(&self) -> Vec<String> {
+        let Ok(references) =
+            self.repository.references_glob(&format!("refs/remotes/*/{}", self.branch))
+        else {
+            return Vec::new();
+        };
+        references
+            .filter_map(Result::ok)
+            .filter_map(|reference| reference.name().ok().map(str::to_owned))
+            .collect()
+    }
+
+    /// The work tree the ledger branch is checked out in, if any (L1).
+    pub(super) fn checked_out(&self) -> Option<PathBuf> {
+        let wanted = format!("ref: {}", self.reference);
+        let points = |head: PathBuf| {
+            std::fs::read_to_string(head).is_ok_and(|text| text.trim_end() == wanted)
+        };
+        let bare = self.config("core.bare").as_deref() == Some("true");
+        if !bare && points(self.common.join("HEAD")) {
+            return Some(self.common.parent().unwrap_or(&self.common).to_path_buf());
+        }
+        let worktrees = std::fs::read_dir(self.common.join("worktrees")).ok()?;
+        worktrees
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .find(|tree| points(tree.join("HEAD")))
+    }
+
+    /// The commit a caller's words mean.
+    pub(super) fn commit_named(&self, text: &str) -> Option<Oid> {
+        // Never revparse untrusted text: hex prefixes only.
+        if text.len() < 4 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        self.repository.find_object_by_prefix(text, Some(ObjectType::Commit)).ok().map(|o| o.id())
+    }
+
+    /// Where a loose object of this id would be.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn loose_path(&self, oid: Oid) -> PathBuf {
+        let hex = oid.to_string();
+        self.object_dirs[0].join(&hex[..2]).join(&hex[2..])
+    }
+
+    /// Reads an object, whatever its storage, and checks its hash.
+    pub(super) fn read(&self, oid: Oid, kind: ObjectType) -> Result<Vec<u8>, LedgerError> {
+        let hex = oid.to_string();
+        for dir in &self.object_dirs {
+            let path = dir.join(&hex[..2]).join(&hex[2..]);
+            match std::fs::read(&path) {
+                Ok(file) => {
+                    let bad = |why: BadObject| LedgerError::BadObject { oid: hex.clone(), why };
+                    let (found, content) = object::inflate(&file, oid).map_err(bad)?;
+                    return if found == kind { Ok(content) } else { Err(bad(BadObject::Type)) };
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(LedgerError::io("reading", &path, &error)),
+            }
+        }
+        let _watched = watch::call(&hex);
+        let odb = self
+            .repository
+            .odb()
+            .map_err(|error| LedgerError::git("opening the objects", &error))?;
+        match odb.read(oid) {
+            Ok(found) if found.kind() == kind => Ok(found.data().to_vec()),
+            Ok(_) => Err(LedgerError::BadObject { oid: hex, why: BadObject::Type }),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                Err(LedgerError::MissingObject { oid: hex, shallow: self.is_shallow() })
+            }
+            Err(error) => Err(LedgerError::git("reading an object", &error)),
+        }
+    }
+
+    pub(super) fn blob(&self, oid: Oid) -> Result<Vec<u8>, LedgerError> {
+        self.read(oid, ObjectType::Blob)
+    }
+
+    pub(super) fn commit(&self, oid: Oid) -> Result<Commit, LedgerError> {
+        let bytes = self.read(oid, ObjectType::Commit)?;
+        object::parse_commit(&bytes)
+            .map_err(|why| LedgerError::BadObject { oid: oid.to_string(), why })
+    }
+
+    pub(super) fn tree(&self, oid: Oid) -> Result<std::sync::Arc<Vec<Entry>>, LedgerError> {
+        let mut trees = self.trees.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(tree) = trees.get(&oid) {
+            return Ok(tree.clone());
+        }
+        let bytes = self.read(oid, ObjectType::Tree)?;
+        let entries = object::parse_tree(&bytes)
+            .map_err(|why| LedgerError::BadObject { oid: oid.to_string(), why })?;
+        let entries = std::sync::Arc::new(entries);
+        // Bounded: a verify of a long history must not keep every tree it saw.
+        if trees.len() > 4096 {
+            trees.clear();
+        }
+        trees.insert(oid, entries.clone());
+        Ok(entries)
+    }
+
+    /// Writes an object; the same content twice is one object.
+    pub(super) fn write(&self, kind: ObjectType, content: &[u8]) -> Result<Oid, LedgerError> {
+        self.repository
+            .odb()
+            .and_then(|odb| odb.write(kind, content))
+            .map_err(|error| LedgerError::git("writing an object", &error))
+    }
+
+    /// Moves the branch from `old` (nothing, for the first commit) to `new`, if it is still there.
+    ///
+    /// `reference_matching` is the only exclusive way in libgit2 (measured: 200 of 200 races).
+    pub(super) fn swap(&self, old: Option<Oid>, new: Oid, why: &str) -> Swap {
+        let expected = old.unwrap_or(Oid::ZERO_SHA1);
+        let _watched = watch::call(&new.to_string());
+        match self.repository.reference_matching(&self.reference, new, true, expected, why) {
+            Ok(_) => Swap::Moved,
+            Err(error) => match (error.code(), error.class()) {
+                (ErrorCode::Modified | ErrorCode::Exists | ErrorCode::NotFound, _) => {
+                    Swap::Lost { locked: false }
+                }
+                (ErrorCode::Locked, _) => Swap::Lost { locked: true },
+                // Windows: another process has the file open this instant.
+                (_, ErrorClass::Os) if error.message().contains("sharing violation") => {
+                    Swap::Lost { locked: true }
+                }
+                _ => Swap::Unknown(error.message().to_owned()),
+            },
+        }
+    }
+
+    /// The branch's file, its lock's, and the folder they are in.
+    pub(super) fn reference_path(&self) -> PathBuf {
+        self.common.join(&self.reference)
+    }
+
+    /// Whether `ancestor` is `tip` or on its first-parent line, within `limit` commits.
+    pub(super) fn on_line(
+        &self,
+        tip: Oid,
+        ancestor: Oid,
+        limit: usize,
+    ) -> Result<bool, LedgerError> {
+        let mut at = tip;
+        for _ in 0..limit {
+            if at == ancestor {
+                return Ok(true);
+            }
+            match self.commit(at)?.parents.first() {
+                Some(&parent) => at = parent,
+                None => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn config(repository: &Repository, key: &str) -> Option<String> {
+    repository.config().ok()?.get_string(key).ok().filter(|value| !value.is_empty())
+}
+
+/// A partial clone lacks objects silently: never read one as if it were whole.
+fn refuse_partial(repository: &Repository) -> Result<(), LedgerError> {
+    if config(repository, "extensions.partialclone").is_some() {
+        return Err(partial());
+    }
+    Ok(())
+}
+
+fn partial() -> LedgerError {
+    LedgerError::Unsupported {
+        what: "this is a partial clone: objects of the ledger may be missing".into(),
+        remedy: "clone it whole: git clone URL (without --filter)".into(),
+    }
+}
+
+/// Words libgit2's refusal to open for people, with the remedy (RELIABILITY 5.1).
+fn open_error(error: &git2::Error, dir: &Path) -> LedgerError {
+    let message = error.message();
+    let unsupported = |what: &str, remedy: &str| LedgerError::Unsupported {
+        what: what.to_owned(),
+        remedy: remedy.to_owned(),
+    };
+    if error.code() == ErrorCode::Owner {
+        return LedgerError::ForeignOwner { dir: dir.to_path_buf() };
+    }
+    if message.contains("refstorage") {
+        return unsupported(
+            "this repository keeps its refs as a reftable, which libgit2 1.9 cannot read",
+            "git refs migrate --ref-format=files",
+        );
+    }
+    if message.contains("partialclone") {
+        return partial();
+    }
+    if message.contains("object format") || message.contains("objectformat") {
+        return unsupported(
+            "this repository uses SHA-256 objects, which libgit2 1.9 cannot read",
+            "keep the ledger in a SHA-1 repository beside it: git init --object-format=sha1 DIR",
+        );
+    }
+    if message.contains("extension") || message.contains("repositoryformatversion") {
+        return unsupported(
+            &format!("this repository needs something libgit2 1.9 does not have: {message}"),
+            "git config --list --show-origin",
+        );
+    }
+    if error.code() == ErrorCode::NotFound {
+        return LedgerError::NoRepository { dir: dir.to_path_buf() };
+    }
+    LedgerError::git("opening the repository", error)
+}

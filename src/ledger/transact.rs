@@ -1,0 +1,417 @@
+//! The append protocol (L6): one transaction, one commit; compare-and-swap; read back; only then
+//! acknowledge.
+#![expect(clippy::disallowed_methods, reason = "the adapter that bounds how long a writer tries")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use git2::{ObjectType, Oid};
+
+use super::barrier::{self, Durability};
+use super::batch::{Batch, Finished};
+use super::error::LedgerError;
+use super::fold::{self, ItemFold, Sealed};
+use super::lock::{self, WriterLock};
+use super::object::{self, Person};
+use super::seen;
+use super::snapshot::Snapshot;
+use super::store::Swap;
+use super::tree::{self, Changes};
+use super::{Ledger, Settings};
+use crate::artifact::{
+    Committer, Frontier, Mark, Pattern, Recovery, SCHEMA_VERSION, Seal, SealedFile, encode, leaf,
+    seal_path,
+};
+use crate::domain::event::Event;
+use crate::domain::id::{Digest, ItemId};
+use crate::domain::moment::Moment;
+use crate::domain::workflow::Workflow;
+
+/// What a judge of the newest state comes to.
+#[derive(Debug)]
+pub enum Verdict<T> {
+    /// Facts to record, with the definitions they publish.
+    Record {
+        facts: Vec<Event>,
+        definitions: Vec<(String, Vec<u8>)>,
+        /// The workflow a registration among the facts is on.
+        workflow: Option<Arc<Workflow>>,
+        value: T,
+    },
+    /// Nothing to record: no commit (L6).
+    Nothing(T),
+}
+
+/// What was recorded, read back.
+#[derive(Debug)]
+pub struct Receipt<T> {
+    pub value: T,
+    /// Facts and decisions, in order.
+    pub events: Vec<Sealed>,
+    /// The touched items as they are now.
+    pub items: BTreeMap<ItemId, ItemFold>,
+    /// The commit, as hex; none when nothing was recorded.
+    pub commit: Option<String>,
+    pub mark: Option<Mark>,
+}
+
+/// A write that only the ledger itself makes: restored files beside the facts.
+#[derive(Debug, Default)]
+pub(super) struct Repair {
+    /// Files put back (or removed) before the facts are judged.
+    pub changes: Changes,
+    pub recovery: Option<Recovery>,
+}
+
+impl Repair {
+    /// The tree the facts are judged on: the tip's, with the repaired files in place.
+    fn base(&self, snapshot: &Snapshot<'_>) -> Result<Oid, LedgerError> {
+        if self.changes.is_empty() {
+            return Ok(snapshot.root);
+        }
+        Ok(tree::splice(snapshot.store, Some(snapshot.root), &self.changes)?.0)
+    }
+}
+
+/// How often a lost race is tried again: far more than contention under the lock can need.
+const TRIES: u32 = 1000;
+
+impl Ledger {
+    /// Judges the newest state and records what the judge says, exactly once.
+    ///
+    /// # Errors
+    /// The judge's refusal; a bad artifact; busy; or unknown, when it may have been recorded.
+    pub fn transact<T>(
+        &self,
+        moment: &Moment,
+        mut judge: impl FnMut(&Snapshot<'_>) -> Result<Verdict<T>, LedgerError>,
+    ) -> Result<Receipt<T>, LedgerError> {
+        self.transact_repairing(moment, |snapshot| Ok((judge(snapshot)?, Repair::default())))
+    }
+
+    pub(super) fn transact_repairing<T>(
+        &self,
+        moment: &Moment,
+        mut judge: impl FnMut(&Snapshot<'_>) -> Result<(Verdict<T>, Repair), LedgerError>,
+    ) -> Result<Receipt<T>, LedgerError> {
+        if let Some(worktree) = self.store.checked_out() {
+            let branch = self.store.branch().to_owned();
+            return Err(LedgerError::CheckedOut { branch, worktree });
+        }
+        let settings = &self.settings;
+        let lock = WriterLock::acquire(self.cache.folder(), settings.lock_wait)?;
+        let deadline = Instant::now() + settings.lock_wait.max(WriterLock::patience());
+        let mut cleared = None;
+        for attempt in 0..TRIES {
+            let snapshot = Snapshot::newest(&self.store, &self.cache)?;
+            let (verdict, repair) = judge(&snapshot)?;
+            let (facts, definitions, workflow, value) = match verdict {
+                Verdict::Record { facts, definitions, workflow, value } => {
+                    (facts, definitions, workflow, value)
+                }
+                Verdict::Nothing(value) => {
+                    return Ok(Receipt {
+                        value,
+                        events: Vec::new(),
+                        items: BTreeMap::new(),
+                        commit: None,
+                        mark: None,
+                    });
+                }
+            };
+            let base = repair.base(&snapshot)?;
+            let finished = enact(&snapshot, base, facts, definitions, workflow.as_ref())?;
+            let draft = self.draft(moment, &snapshot, base, &finished, repair, cleared.clone())?;
+            barrier::objects(&self.store, settings.durability, &draft.written)?;
+            match self.store.swap(Some(snapshot.tip), draft.commit, "stepseal: append") {
+                Swap::Moved => {}
+                Swap::Lost { locked } => {
+                    if locked && cleared.is_none() {
+                        cleared = lock.clear_stale(&self.store.reference_path()).map(|path| {
+                            path.file_name()
+                                .map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+                        });
+                    }
+                    self.wait_or_give_up(attempt, deadline, locked, draft.commit)?;
+                    continue;
+                }
+                Swap::Unknown(why) => {
+                    if !self.landed(draft.commit)? {
+                        tracing::debug!(%why, "the swap failed and did not happen");
+                        self.wait_or_give_up(attempt, deadline, true, draft.commit).map_err(
+                            |_| LedgerError::Git { doing: "moving the branch".into(), why },
+                        )?;
+                        continue;
+                    }
+                }
+            }
+            let unknown = |error: LedgerError| LedgerError::Unknown { why: error.to_string() };
+            barrier::reference(&self.store, settings.durability).map_err(unknown)?;
+            self.read_back(&draft).map_err(unknown)?;
+            return Ok(self.acknowledge(draft, finished, value, &snapshot));
+        }
+        Err(LedgerError::Contended { tries: TRIES })
+    }
+
+    /// Between two tries: a jittered pause, or the end.
+    fn wait_or_give_up(
+        &self,
+        attempt: u32,
+        deadline: Instant,
+        locked: bool,
+        chance: Oid,
+    ) -> Result<(), LedgerError> {
+        if Instant::now() >= deadline {
+            return Err(LedgerError::Contended { tries: attempt + 1 });
+        }
+        let chance = chance.as_bytes().iter().take(8).fold(0u64, |n, b| n << 8 | u64::from(*b));
+        if locked && attempt > 4 {
+            lock::pause(Duration::from_millis(50));
+        } else {
+            lock::back_off(attempt + 1, chance);
+        }
+        Ok(())
+    }
+
+    /// Whether a commit is on the branch now: how an unknown outcome is resolved.
+    fn landed(&self, commit: Oid) -> Result<bool, LedgerError> {
+        let Some(tip) = self.store.tip()? else { return Ok(false) };
+        self.store.on_line(tip, commit, 10_000)
+    }
+
+    /// Writes everything but the reference.
+    fn draft(
+        &self,
+        moment: &Moment,
+        snapshot: &Snapshot<'_>,
+        base: Oid,
+        finished: &Finished,
+        repair: Repair,
+        cleared: Option<String>,
+    ) -> Result<Draft, LedgerError> {
+        let (last, bytes) = match &snapshot.seen {
+            Some(seen) => seen::seal_at(&self.store, base, seen.seq)?,
+            None => seen::last_seal(&self.store, base)?,
+        };
+        let frontier = last.tree().ok_or_else(|| LedgerError::LedgerStopped {
+            found: Box::new(super::Stop::new(seal_path(last.seq), "does not agree with itself")),
+        })?;
+        let mut recovery = repair.recovery;
+        if let Some(cleared) = cleared {
+            let none = || Recovery {
+                foreign_commits: Vec::new(),
+                restored: Vec::new(),
+                cleared_lock: None,
+            };
+            recovery.get_or_insert_with(none).cleared_lock = Some(cleared);
+        }
+        let seal = seal(
+            moment,
+            &self.settings,
+            Some((last.seq, Digest::of(&bytes))),
+            frontier,
+            &finished.leaves,
+            Vec::new(),
+            recovery,
+        );
+        let mut changes = repair.changes;
+        changes.extend(finished.derived.clone());
+        changes.extend(
+            finished.leaves.iter().map(|(path, bytes)| (path.clone(), Some(bytes.clone()))),
+        );
+        changes.insert(seal_path(seal.seq), Some(encode(&seal)));
+        let (root, written) = tree::splice(&self.store, Some(snapshot.root), &changes)?;
+        let message = message(&finished.events, &seal);
+        let paths = changes.into_keys().collect();
+        self.commit(moment, Some(snapshot.tip), root, written, &message, seal, paths)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one commit, used once each")]
+    pub(super) fn commit(
+        &self,
+        moment: &Moment,
+        parent: Option<Oid>,
+        root: Oid,
+        mut written: Vec<Oid>,
+        message: &str,
+        seal: Seal,
+        paths: Vec<String>,
+    ) -> Result<Draft, LedgerError> {
+        let actor = &moment.actor;
+        let author =
+            Person { name: actor.name.clone(), email: actor.principal.as_str().to_owned() };
+        let committer = self.store.user().unwrap_or_else(|| author.clone());
+        let seconds = moment.now().timestamp();
+        let bytes = object::format_commit(root, parent, &author, &committer, seconds, message);
+        let commit = self.store.write(ObjectType::Commit, &bytes)?;
+        written.push(commit);
+        Ok(Draft { commit, root, written, seal, paths })
+    }
+
+    /// Reads commit, seal and files back from the disk: what gc or a bad disk took is not
+    /// acknowledged (F9).
+    pub(super) fn read_back(&self, draft: &Draft) -> Result<(), LedgerError> {
+        let commit = self.store.commit(draft.commit)?;
+        let seal = tree::file(&self.store, commit.tree, &seal_path(draft.seal.seq))?;
+        if seal.as_deref() != Some(&encode(&draft.seal)[..]) {
+            return Err(LedgerError::Invalid("the seal does not read back".into()));
+        }
+        for file in &draft.seal.artifacts {
+            let bytes = tree::file(&self.store, commit.tree, &file.path)?;
+            if bytes.map(|bytes| Digest::of(&bytes)).as_ref() != Some(&file.sha256) {
+                return Err(LedgerError::Invalid(format!("{} does not read back", file.path)));
+            }
+        }
+        for path in &draft.paths {
+            tree::file(&self.store, commit.tree, path)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers what was recorded and says so.
+    fn acknowledge<T>(
+        &self,
+        draft: Draft,
+        finished: Finished,
+        value: T,
+        snapshot: &Snapshot<'_>,
+    ) -> Receipt<T> {
+        let mark = draft.seal.mark();
+        if let Some(seen) = &snapshot.seen {
+            let mut seen = seen.clone();
+            seen.take(&draft.seal);
+            seen.tip = draft.commit.to_string();
+            seen.save(&self.cache);
+        }
+        for (id, fold) in &finished.items {
+            let folder = crate::artifact::item_folder(id);
+            if let Ok(Some(subtree)) = tree::find(&self.store, draft.root, &folder)
+                && let Ok(entries) = self.store.tree(subtree.oid)
+                && let Ok(files) = fold::ordered(&folder, &entries)
+            {
+                let blobs = files.iter().map(|(_, _, oid)| *oid);
+                fold::save(&self.cache, &fold.state, subtree.oid, blobs);
+            }
+        }
+        Receipt {
+            value,
+            events: finished.events,
+            items: finished.items,
+            commit: Some(draft.commit.to_string()),
+            mark: Some(mark),
+        }
+    }
+}
+
+/// A commit that no reference names yet.
+pub(super) struct Draft {
+    pub commit: Oid,
+    pub root: Oid,
+    pub written: Vec<Oid>,
+    pub seal: Seal,
+    pub paths: Vec<String>,
+}
+
+/// Turns facts into files against a state.
+fn enact(
+    snapshot: &Snapshot<'_>,
+    base: Oid,
+    facts: Vec<Event>,
+    definitions: Vec<(String, Vec<u8>)>,
+    workflow: Option<&Arc<Workflow>>,
+) -> Result<Finished, LedgerError> {
+    let repaired;
+    let snapshot = if base == snapshot.root {
+        snapshot
+    } else {
+        repaired = snapshot.with_root(base, None);
+        &repaired
+    };
+    let mut batch = Batch::new(snapshot.ledger()?.clone());
+    for (path, bytes) in definitions {
+        batch.define(path, bytes);
+    }
+    for fact in facts {
+        if let Some(item) = &fact.work_item_id {
+            batch.enter(item.clone(), snapshot.item(item)?);
+        }
+        batch.record(fact, workflow)?;
+    }
+    Ok(batch.finish())
+}
+
+/// Seals the write-once files of one commit.
+pub(super) fn seal(
+    moment: &Moment,
+    settings: &Settings,
+    last: Option<(u64, Digest)>,
+    mut frontier: Frontier,
+    leaves: &[(String, Vec<u8>)],
+    documents: Vec<SealedFile>,
+    recovery: Option<Recovery>,
+) -> Seal {
+    for (path, bytes) in leaves {
+        frontier.push(leaf(path, bytes));
+    }
+    let (seq, previous) = last.map_or((1, None), |(seq, digest)| (seq + 1, Some(digest)));
+    Seal {
+        schema_version: SCHEMA_VERSION.into(),
+        seq,
+        previous,
+        timestamp: moment.now(),
+        artifacts: leaves
+            .iter()
+            .map(|(path, bytes)| SealedFile { path: path.clone(), sha256: Digest::of(bytes) })
+            .collect(),
+        documents,
+        size: frontier.size(),
+        root: frontier.root(),
+        frontier: frontier.roots().to_vec(),
+        committer: Committer { id: moment.actor.id.to_string(), program: settings.program.clone() },
+        pattern: Pattern::Direct,
+        recovery,
+    }
+}
+
+/// A commit message that reads well, with trailers for machines (L8). Only ids go in: nothing a
+/// plan or an agent wrote.
+fn message(events: &[Sealed], seal: &Seal) -> String {
+    let fact = events.iter().find(|sealed| {
+        sealed.event.work_item_id.is_some() && !crate::domain::state::is_system(&sealed.event.actor)
+    });
+    let subject = match fact.or(events.first()).map(|sealed| &sealed.event) {
+        None => "stepseal: nothing".to_owned(),
+        Some(event) => {
+            let what = match (&event.work_item_id, &event.step) {
+                (Some(item), Some(step)) => format!("{item} {}", step.key),
+                (Some(item), None) => item.to_string(),
+                (None, _) => "ledger".to_owned(),
+            };
+            let subject = event.attempt_id.as_ref().map_or(String::new(), |a| format!("{a} "));
+            format!("{what}: {subject}{} by {}", event.outcome.status, event.actor.id)
+        }
+    };
+    let mut message = format!("{subject}\n\n");
+    for sealed in events.iter().take(100) {
+        message.push_str(&format!(
+            "Stepseal-Event: {} {}\n",
+            sealed.event.kind().name(),
+            sealed.event.id
+        ));
+    }
+    message.push_str(&format!("Stepseal-Seal: {}\nStepseal-Mark: {}\n", seal.seq, seal.mark()));
+    message
+}
+
+impl Settings {
+    /// What tests and the demo use: no lock to wait long for, nothing flushed.
+    #[must_use]
+    pub fn quick() -> Self {
+        Self {
+            durability: Durability::Process,
+            lock_wait: Duration::from_secs(10),
+            program: concat!("stepseal ", env!("CARGO_PKG_VERSION")).into(),
+        }
+    }
+}

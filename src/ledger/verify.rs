@@ -1,0 +1,1013 @@
+//! The auditor (L11): recomputes everything from the final tree and the seals, believes no cache,
+//! and names class, path and commit of each finding. `--deep` walks every commit as well.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use git2::Oid;
+
+use super::batch::derived_files;
+use super::error::{LedgerError, Rewrite, Stop};
+use super::fold::{self, ItemFold, Problem, Sealed};
+use super::object::Commit;
+use super::seen::{self, Check, Seen};
+use super::store::Store;
+use super::{Ledger, tree};
+use crate::artifact::{
+    self, Frontier, HANDOFF, LEDGER_FOLDER, Mark, README, SEALS, Seal, encode_event, leaf,
+};
+use crate::domain::event::EventKind;
+use crate::domain::id::{Digest, EventId, ItemId};
+use crate::domain::schedule::decision;
+use crate::domain::state::{ItemState, LedgerState};
+
+/// What sort of damage it is; docs/recovery.md has a section for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// A sealed file has other bytes.
+    Altered,
+    /// A sealed file is gone.
+    Deleted,
+    /// Two sealed files have each other's bytes.
+    Reordered,
+    /// An unsealed file repeats a sealed one.
+    Duplicated,
+    /// A file that no seal names.
+    Unsealed,
+    /// A seal cannot be read, does not chain, or its root does not follow.
+    BrokenSeal,
+    /// An artifact breaks its schema or is not where it says.
+    BadArtifact,
+    /// A link names nothing, or other bytes.
+    BrokenLink,
+    /// An event that cannot have happened after the ones before it.
+    IllegalTransition,
+    /// A decision is not what the facts before it give.
+    WrongDecision,
+    /// A derived file is not what the events give.
+    WrongDerived,
+    /// A commit without a seal changed `artifacts/`, or merged.
+    ForeignCommit,
+    /// History is not the one a mark was taken of.
+    Rewritten,
+    /// History ends before a mark.
+    CutTail,
+    /// An object cannot be read.
+    BadObject,
+    /// An object is not here: shallow or partial. Nothing can be said of it.
+    MissingObject,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 16] = [
+        Self::Altered,
+        Self::Deleted,
+        Self::Reordered,
+        Self::Duplicated,
+        Self::Unsealed,
+        Self::BrokenSeal,
+        Self::BadArtifact,
+        Self::BrokenLink,
+        Self::IllegalTransition,
+        Self::WrongDecision,
+        Self::WrongDerived,
+        Self::ForeignCommit,
+        Self::Rewritten,
+        Self::CutTail,
+        Self::BadObject,
+        Self::MissingObject,
+    ];
+
+    /// The word in reports, and the section of docs/recovery.md.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Altered => "altered",
+            Self::Deleted => "deleted",
+            Self::Reordered => "reordered",
+            Self::Duplicated => "duplicated",
+            Self::Unsealed => "unsealed",
+            Self::BrokenSeal => "broken-seal",
+            Self::BadArtifact => "bad-artifact",
+            Self::BrokenLink => "broken-link",
+            Self::IllegalTransition => "illegal-transition",
+            Self::WrongDecision => "wrong-decision",
+            Self::WrongDerived => "wrong-derived",
+            Self::ForeignCommit => "foreign-commit",
+            Self::Rewritten => "rewritten",
+            Self::CutTail => "cut-tail",
+            Self::BadObject => "bad-object",
+            Self::MissingObject => "missing-object",
+        }
+    }
+
+    /// Whether data is missing rather than wrong: exit 11, not 10.
+    #[must_use]
+    pub fn is_incomplete(self) -> bool {
+        self == Self::MissingObject
+    }
+}
+
+/// One violation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub class: Class,
+    pub path: Option<String>,
+    pub item: Option<ItemId>,
+    pub what: String,
+    /// The seal that names the file.
+    pub seal: Option<u64>,
+    pub sealed: Option<Digest>,
+    pub found: Option<Digest>,
+    /// The commit that brought it, and the one before.
+    pub commit: Option<String>,
+    pub before: Option<String>,
+    /// JSON pointer to the first difference.
+    pub pointer: Option<String>,
+}
+
+impl Finding {
+    fn new(class: Class, path: impl Into<Option<String>>, what: impl Into<String>) -> Self {
+        let path = path.into();
+        let item = path.as_deref().and_then(|path| match seen::concern(path) {
+            seen::Concern::Item(item) => item.parse().ok(),
+            _ => None,
+        });
+        Self {
+            class,
+            path,
+            item,
+            what: what.into(),
+            seal: None,
+            sealed: None,
+            found: None,
+            commit: None,
+            before: None,
+            pointer: None,
+        }
+    }
+}
+
+/// What to check beyond the standing checks.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyOptions {
+    /// Walk every commit.
+    pub deep: bool,
+    /// Marks kept elsewhere.
+    pub marks: Vec<Mark>,
+}
+
+/// How far a verification is, for a progress line.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    pub stage: &'static str,
+    pub done: usize,
+    pub of: usize,
+}
+
+/// What was verified, and what was found.
+#[derive(Debug, Clone, Default)]
+pub struct Verified {
+    pub seals: u64,
+    pub events: usize,
+    pub definitions: usize,
+    pub items: usize,
+    pub commits: usize,
+    pub findings: Vec<Finding>,
+    /// Files that were damaged and put back, with the commit that had damaged them.
+    pub corrected: Vec<(String, String)>,
+    pub mark: Option<Mark>,
+    pub tip: String,
+}
+
+/// A sealed file's place in the history.
+struct Expected {
+    sha256: Digest,
+    seal: u64,
+}
+
+impl Ledger {
+    /// Verifies the whole ledger.
+    ///
+    /// # Errors
+    /// When there is no ledger, or the repository cannot be read at all.
+    pub fn verify(
+        &self,
+        options: &VerifyOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Verified, LedgerError> {
+        let known = Seen::load(&self.cache);
+        let Some(tip) = self.store.tip()? else {
+            let Some(seen) = known else { return Err(LedgerError::NoLedger) };
+            let what = format!(
+                "the branch is gone; this clone saw {} at commit {}",
+                seen.mark,
+                &seen.tip[..7]
+            );
+            let mut finding = Finding::new(Class::CutTail, None, what);
+            finding.commit = Some(seen.tip);
+            return Ok(Verified { findings: vec![finding], ..Verified::default() });
+        };
+        let mut audit = Audit {
+            store: &self.store,
+            report: Verified { tip: tip.to_string(), ..Verified::default() },
+            root: tip,
+            line: Vec::new(),
+            bytes: BTreeMap::new(),
+            progress,
+        };
+        match audit.run(tip, known.as_ref(), options) {
+            Ok(()) => {}
+            Err(LedgerError::BadObject { oid, why }) => {
+                let what = format!("object {oid} {why}");
+                let mut finding = Finding::new(Class::BadObject, None, what);
+                finding.commit = Some(oid);
+                audit.report.findings.push(finding);
+            }
+            Err(LedgerError::MissingObject { oid, .. }) => audit.missing(oid),
+            Err(error) => return Err(error),
+        }
+        let Audit { mut report, .. } = audit;
+        report.findings.sort_by(|a, b| (a.class, &a.path).cmp(&(b.class, &b.path)));
+        // A sound ledger becomes what this clone has seen.
+        if report.findings.is_empty() && known.is_none() {
+            Seen::trust(&self.store, tip)?.save(&self.cache);
+        }
+        Ok(report)
+    }
+}
+
+struct Audit<'a> {
+    store: &'a Store,
+    report: Verified,
+    root: Oid,
+    /// Commits with their ids, oldest first.
+    line: Vec<(Oid, Commit)>,
+    /// The bytes of write-once files that are as sealed.
+    bytes: BTreeMap<String, Vec<u8>>,
+    progress: &'a mut dyn FnMut(Progress),
+}
+
+impl Audit<'_> {
+    fn run(
+        &mut self,
+        tip: Oid,
+        known: Option<&Seen>,
+        options: &VerifyOptions,
+    ) -> Result<(), LedgerError> {
+        self.walk(tip)?;
+        self.root = self.store.commit(tip)?.tree;
+        let files = tree::files(self.store, self.root, "artifacts")?;
+        let seals = self.seals(&files)?;
+        let expected = expected(&seals);
+        self.contents(&files, &expected)?;
+        self.documents(&seals)?;
+        let roots = self.roots(&seals)?;
+        self.commits(&seals, options.deep)?;
+        self.events()?;
+        self.marks(known, options, &roots);
+        self.report.seals = seals.len() as u64;
+        self.report.mark = seals.last().map(|(seal, _)| seal.mark());
+        Ok(())
+    }
+
+    fn missing(&mut self, oid: String) {
+        let shallow = self.store.is_shallow();
+        let why = if shallow { "this clone is shallow" } else { "it is not in this clone" };
+        let what = format!("object {oid} cannot be verified: {why}");
+        self.report.findings.push(Finding::new(Class::MissingObject, None, what));
+    }
+
+    /// The first-parent line from the tip to the first commit.
+    fn walk(&mut self, tip: Oid) -> Result<(), LedgerError> {
+        let mut at = Some(tip);
+        while let Some(oid) = at {
+            match self.store.commit(oid) {
+                Ok(commit) => {
+                    at = commit.parents.first().copied();
+                    self.line.push((oid, commit));
+                }
+                // What is here can still be checked; the rest cannot.
+                Err(LedgerError::MissingObject { oid, .. }) => {
+                    self.missing(oid);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+            if self.line.len() % 4096 == 0 {
+                (self.progress)(Progress { stage: "commits", done: self.line.len(), of: 0 });
+            }
+        }
+        self.line.reverse();
+        self.report.commits = self.line.len();
+        Ok(())
+    }
+
+    /// Every seal, in order, each following the one before.
+    fn seals(
+        &mut self,
+        files: &BTreeMap<String, Oid>,
+    ) -> Result<Vec<(Seal, Vec<u8>)>, LedgerError> {
+        let prefix = format!("{SEALS}/");
+        let mut seals: Vec<(Seal, Vec<u8>)> = Vec::new();
+        let total = files.keys().filter(|path| path.starts_with(&prefix)).count();
+        for (path, oid) in files.range(prefix.clone()..).take_while(|(p, _)| p.starts_with(&prefix))
+        {
+            let seq = seals.len() as u64 + 1;
+            if seals.len() % 4096 == 0 {
+                (self.progress)(Progress { stage: "seals", done: seals.len(), of: total });
+            }
+            let bytes = self.store.blob(*oid)?;
+            let found = Digest::of(&bytes);
+            let broken = |what: &str| {
+                let mut finding = Finding::new(Class::BrokenSeal, path.clone(), what);
+                finding.found = Some(found.clone());
+                finding.seal = artifact::parse_seal_path(path);
+                finding
+            };
+            match artifact::parse_seal_path(path) {
+                Some(number) if number == seq => {}
+                Some(number) if number > seq => {
+                    let gone = artifact::seal_path(seq);
+                    let finding = Finding::new(Class::Deleted, gone, format!("seal {seq} is gone"));
+                    self.report.findings.push(finding);
+                    return Ok(seals);
+                }
+                _ => {
+                    let finding = Finding::new(Class::Unsealed, path.clone(), "is no seal");
+                    self.report.findings.push(finding);
+                    continue;
+                }
+            }
+            let seal: Seal = match artifact::decode(&bytes) {
+                Ok(seal) => seal,
+                Err(error) => {
+                    let finding = broken(&format!("cannot be read: {error}"));
+                    self.report.findings.push(finding);
+                    return Ok(seals);
+                }
+            };
+            let previous = seals.last().map(|(_, bytes)| Digest::of(bytes));
+            if seal.seq != seq || seal.previous != previous {
+                // The chain tells that one of two neighbours changed; history tells which.
+                let at = match seals.last() {
+                    Some(_) if seal.seq == seq && self.changed_later(path)?.is_none() => seq - 1,
+                    _ => seq,
+                };
+                let path = artifact::seal_path(at);
+                let what = "does not chain: it is not the seal its successor was made after";
+                let mut finding = Finding::new(Class::BrokenSeal, path.clone(), what);
+                finding.seal = Some(at);
+                finding.commit = self.changed_later(&path)?;
+                self.report.findings.push(finding);
+            } else if seal.tree().is_none() {
+                let mut finding = broken("its frontier does not give its root");
+                finding.commit = self.changed_later(path)?;
+                self.report.findings.push(finding);
+            }
+            seals.push((seal, bytes));
+        }
+        if seals.is_empty() {
+            let what = "the first seal is gone";
+            let finding = Finding::new(Class::Deleted, artifact::seal_path(1), what);
+            self.report.findings.push(finding);
+        }
+        Ok(seals)
+    }
+
+    /// The commit that gave a path the content it has now, if that is not the one that added it.
+    fn changed_later(&self, path: &str) -> Result<Option<String>, LedgerError> {
+        let now = tree::find(self.store, self.root, path)?.map(|entry| entry.oid);
+        let (mut first, mut last, mut before) = (None, None, None);
+        for (oid, commit) in &self.line {
+            let here = tree::find(self.store, commit.tree, path)?.map(|entry| entry.oid);
+            if here.is_some() && first.is_none() {
+                first = Some(*oid);
+            }
+            if here != before {
+                last = Some(*oid);
+            }
+            before = here;
+        }
+        let _ = now;
+        Ok(last.filter(|last| Some(*last) != first).map(|oid| oid.to_string()))
+    }
+
+    /// Compares every write-once file with its seal.
+    fn contents(
+        &mut self,
+        files: &BTreeMap<String, Oid>,
+        expected: &BTreeMap<String, Expected>,
+    ) -> Result<(), LedgerError> {
+        let mut wrong: Vec<Finding> = Vec::new();
+        for (n, (path, sealed)) in expected.iter().enumerate() {
+            if n % 4096 == 0 {
+                (self.progress)(Progress { stage: "artifacts", done: n, of: expected.len() });
+            }
+            let Some(oid) = files.get(path) else {
+                let mut finding = Finding::new(Class::Deleted, path.clone(), "is gone");
+                finding.sealed = Some(sealed.sha256.clone());
+                finding.seal = Some(sealed.seal);
+                wrong.push(finding);
+                continue;
+            };
+            let bytes = match self.store.blob(*oid) {
+                Err(LedgerError::MissingObject { oid, .. }) => {
+                    self.missing(oid);
+                    continue;
+                }
+                other => other?,
+            };
+            let found = Digest::of(&bytes);
+            if found == sealed.sha256 {
+                self.bytes.insert(path.clone(), bytes);
+                continue;
+            }
+            let mut finding =
+                Finding::new(Class::Altered, path.clone(), "has other bytes than sealed");
+            finding.sealed = Some(sealed.sha256.clone());
+            finding.found = Some(found);
+            finding.seal = Some(sealed.seal);
+            if let Some(before) = self.sealed_bytes(path, &sealed.sha256)? {
+                finding.pointer = first_difference(&before, &bytes);
+            }
+            wrong.push(finding);
+        }
+        let sealed_at: BTreeMap<&Digest, &String> =
+            expected.iter().map(|(path, sealed)| (&sealed.sha256, path)).collect();
+        for (path, oid) in files.iter().filter(|(path, _)| seen::is_write_once(path)) {
+            if expected.contains_key(path) || path == artifact::LEDGER_DOC {
+                continue;
+            }
+            let found = Digest::of(&self.store.blob(*oid)?);
+            let mut finding = match sealed_at.get(&found) {
+                Some(twin) => {
+                    let what = format!("repeats {twin}");
+                    Finding::new(Class::Duplicated, path.clone(), what)
+                }
+                None => Finding::new(Class::Unsealed, path.clone(), "is named by no seal"),
+            };
+            finding.found = Some(found);
+            wrong.push(finding);
+        }
+        let swapped: BTreeSet<String> = wrong
+            .iter()
+            .filter(|a| {
+                a.class == Class::Altered
+                    && wrong.iter().any(|b| {
+                        b.class == Class::Altered
+                            && b.path != a.path
+                            && (b.found == a.sealed && b.sealed == a.found)
+                    })
+            })
+            .filter_map(|finding| finding.path.clone())
+            .collect();
+        for mut finding in wrong {
+            let path = finding.path.clone().unwrap_or_default();
+            if swapped.contains(&path) {
+                finding.class = Class::Reordered;
+                finding.what = "has the bytes of another sealed file".into();
+            }
+            finding.commit = self.changed_later(&path)?.or(self.added_by(&path)?);
+            finding.before = self.before(finding.commit.as_deref());
+            self.report.findings.push(finding);
+        }
+        Ok(())
+    }
+
+    /// The commit a path first appeared in.
+    fn added_by(&self, path: &str) -> Result<Option<String>, LedgerError> {
+        for (oid, commit) in &self.line {
+            if tree::find(self.store, commit.tree, path)?.is_some() {
+                return Ok(Some(oid.to_string()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn before(&self, commit: Option<&str>) -> Option<String> {
+        let at = self.line.iter().position(|(oid, _)| Some(oid.to_string().as_str()) == commit)?;
+        at.checked_sub(1).map(|at| self.line[at].0.to_string())
+    }
+
+    /// The sealed bytes of a path, from history.
+    fn sealed_bytes(&self, path: &str, sha256: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
+        sealed_bytes(self.store, &self.line, path, sha256)
+    }
+
+    /// `ledger.json` and the README, against the last seal that names them.
+    fn documents(&mut self, seals: &[(Seal, Vec<u8>)]) -> Result<(), LedgerError> {
+        let mut last: BTreeMap<&str, (&Digest, u64)> = BTreeMap::new();
+        for (seal, _) in seals {
+            for file in &seal.documents {
+                last.insert(&file.path, (&file.sha256, seal.seq));
+            }
+        }
+        for (path, (sealed, seq)) in last {
+            let found = tree::file(self.store, self.root, path)?.map(|bytes| Digest::of(&bytes));
+            if found.as_ref() == Some(sealed) {
+                continue;
+            }
+            let (class, what) = match found {
+                Some(_) => (Class::Altered, "has other bytes than sealed"),
+                None => (Class::Deleted, "is gone"),
+            };
+            let mut finding = Finding::new(class, path.to_owned(), what);
+            finding.sealed = Some(sealed.clone());
+            finding.found = found;
+            finding.seal = Some(seq);
+            finding.commit = self.changed_later(path)?;
+            finding.before = self.before(finding.commit.as_deref());
+            self.report.findings.push(finding);
+        }
+        Ok(())
+    }
+
+    /// The root after every seal, recomputed from the bytes.
+    fn roots(&mut self, seals: &[(Seal, Vec<u8>)]) -> Result<BTreeMap<u64, Digest>, LedgerError> {
+        let mut frontier = Frontier::default();
+        let mut roots = BTreeMap::new();
+        for (seal, _) in seals {
+            for file in &seal.artifacts {
+                let leaf = match self.bytes.get(&file.path) {
+                    Some(bytes) => leaf(&file.path, bytes),
+                    None => match self.sealed_bytes(&file.path, &file.sha256)? {
+                        Some(bytes) => leaf(&file.path, &bytes),
+                        // Its own finding stands already; no root can be computed past it.
+                        None => return Ok(roots),
+                    },
+                };
+                frontier.push(leaf);
+            }
+            if frontier.size() != seal.size || frontier.root() != seal.root {
+                let path = artifact::seal_path(seal.seq);
+                let what = "its root is not the one its files give";
+                let mut finding = Finding::new(Class::BrokenSeal, path.clone(), what);
+                finding.seal = Some(seal.seq);
+                finding.commit = self.changed_later(&path)?;
+                self.report.findings.push(finding);
+                return Ok(roots);
+            }
+            roots.insert(frontier.size(), frontier.root());
+        }
+        Ok(roots)
+    }
+
+    /// Every commit that changes `artifacts/` has the next seal; what was put back is said.
+    fn commits(&mut self, seals: &[(Seal, Vec<u8>)], deep: bool) -> Result<(), LedgerError> {
+        let mut foreign: Vec<(String, Vec<String>, String)> = Vec::new();
+        let mut next = 1u64;
+        let mut seen: Option<Seen> = None;
+        let mut old = None;
+        for (n, (oid, commit)) in self.line.iter().enumerate() {
+            if deep && n % 256 == 0 {
+                (self.progress)(Progress { stage: "deep", done: n, of: self.line.len() });
+            }
+            let trailer = commit
+                .message
+                .lines()
+                .rev()
+                .find_map(|line| line.strip_prefix("Stepseal-Seal: "))
+                .and_then(|number| number.parse::<u64>().ok());
+            let says_next = trailer == Some(next);
+            let judged = match (&mut seen, old) {
+                (Some(seen), Some(old)) if deep || !says_next || commit.parents.len() > 1 => {
+                    match seen::check_commit(self.store, seen, old, commit)? {
+                        Check::Sealed(seal) => {
+                            seen.take(&seal);
+                            None
+                        }
+                        Check::NotOurs => None,
+                        Check::Foreign { paths, why } => Some((paths, why)),
+                    }
+                }
+                // The trailer says the next seal, and the final tree has shown that seal sound.
+                (Some(seen), _) => {
+                    if let Some((seal, _)) = seals.get(next as usize - 1) {
+                        seen.take(seal);
+                    }
+                    None
+                }
+                // The first commit seals itself; a shallow line begins in the middle.
+                (None, _) => {
+                    let seq = trailer.unwrap_or(1);
+                    next = seq;
+                    seen = seals.get(usize::try_from(seq).unwrap_or(1) - 1).map(|(seal, _)| Seen {
+                        tip: oid.to_string(),
+                        seq: seal.seq,
+                        mark: seal.mark(),
+                        foreign: Vec::new(),
+                    });
+                    None
+                }
+            };
+            match judged {
+                Some((paths, why)) => foreign.push((oid.to_string(), paths, why)),
+                None => next = seen.as_ref().map_or(next, |seen| seen.seq + 1),
+            }
+            old = Some(commit.tree);
+        }
+        let restored: BTreeSet<&str> = seals
+            .iter()
+            .filter_map(|(seal, _)| seal.recovery.as_ref())
+            .flat_map(|recovery| &recovery.restored)
+            .map(|file| file.path.as_str())
+            .collect();
+        for (commit, paths, why) in foreign {
+            let open: Vec<&String> =
+                paths.iter().filter(|path| !restored.contains(path.as_str())).collect();
+            if open.is_empty() && !paths.is_empty() {
+                self.report.corrected.extend(paths.into_iter().map(|path| (path, commit.clone())));
+                continue;
+            }
+            // A finding that names this commit says it all already.
+            let told = self.report.findings.iter().any(|f| f.commit.as_deref() == Some(&commit));
+            if !told {
+                let what = format!("commit {} is not stepseal's: {why}", &commit[..7]);
+                let path = open.first().map(|path| (*path).clone());
+                let mut finding = Finding::new(Class::ForeignCommit, path, what);
+                finding.before = self.before(Some(&commit));
+                finding.commit = Some(commit);
+                self.report.findings.push(finding);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every event: schema, links, transitions, decisions; every derived file.
+    fn events(&mut self) -> Result<(), LedgerError> {
+        let mut by_folder: BTreeMap<String, Vec<(String, Vec<u8>)>> = BTreeMap::new();
+        for (path, bytes) in std::mem::take(&mut self.bytes) {
+            if path.starts_with(HANDOFF)
+                && let Some((folder, _)) = path.rsplit_once('/')
+            {
+                by_folder.entry(folder.to_owned()).or_default().push((path, bytes));
+            } else {
+                self.report.definitions += 1;
+            }
+        }
+        let ledger_folder = format!("{HANDOFF}/{LEDGER_FOLDER}");
+        let mut sealed: BTreeMap<String, Vec<Sealed>> = BTreeMap::new();
+        for (folder, mut files) in by_folder {
+            files.sort_by_key(|(path, _)| {
+                path.rsplit('/').next().and_then(artifact::parse_event_name).unwrap_or(0)
+            });
+            let mut events = Vec::new();
+            for (path, bytes) in files {
+                match artifact::decode_event(&bytes) {
+                    Ok(event) => {
+                        events.push(Sealed { path, event, sha256: Digest::of(&bytes) });
+                    }
+                    Err(error) => {
+                        let pointer = artifact::pointer_of(&bytes).map(|pointer| pointer.at);
+                        let what = format!("cannot be read: {error}");
+                        let mut finding = Finding::new(Class::BadArtifact, path, what);
+                        finding.pointer = pointer;
+                        self.report.findings.push(finding);
+                    }
+                }
+            }
+            self.report.events += events.len();
+            sealed.insert(folder, events);
+        }
+        let digests: BTreeMap<EventId, (Digest, EventKind)> = sealed
+            .values()
+            .flatten()
+            .map(|sealed| (sealed.event.id, (sealed.sha256.clone(), sealed.event.kind())))
+            .collect();
+        for sealed in sealed.values().flatten() {
+            self.links(sealed, &digests);
+        }
+        let mut ledger = LedgerState::default();
+        for (n, one) in sealed.get(&ledger_folder).into_iter().flatten().enumerate() {
+            let right =
+                artifact::ledger_event_path(u32::try_from(n).unwrap_or(0) + 1, one.event.kind());
+            if one.path != right {
+                self.report.findings.push(Finding::new(
+                    Class::BadArtifact,
+                    one.path.clone(),
+                    format!("says it is {right}"),
+                ));
+            } else if let Err(error) = ledger.apply(&one.event, one.sha256.clone()) {
+                let what = format!("is not legal: {error}");
+                let finding = Finding::new(Class::IllegalTransition, one.path.clone(), what);
+                self.report.findings.push(finding);
+            }
+        }
+        let stopped: BTreeSet<ItemId> =
+            self.report.findings.iter().filter_map(|finding| finding.item.clone()).collect();
+        let mut derived: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        let mut unjudged: BTreeSet<ItemId> = stopped.clone();
+        let total = sealed.len();
+        for (n, (folder, events)) in sealed.into_iter().enumerate() {
+            if folder == ledger_folder {
+                continue;
+            }
+            if n % 64 == 0 {
+                (self.progress)(Progress { stage: "items", done: n, of: total });
+            }
+            let Some(item) = folder.rsplit('/').next().and_then(|name| name.parse::<ItemId>().ok())
+            else {
+                continue;
+            };
+            self.report.items += 1;
+            // Its damaged files are named already; what follows from them would only be noise.
+            if stopped.contains(&item) {
+                continue;
+            }
+            match self.fold(&item, &events)? {
+                Some(fold) => derived.extend(derived_files(&fold)),
+                None => {
+                    unjudged.insert(item);
+                }
+            }
+        }
+        self.derived(&derived, &unjudged)
+    }
+
+    fn links(&mut self, sealed: &Sealed, digests: &BTreeMap<EventId, (Digest, EventKind)>) {
+        for link in &sealed.event.links {
+            let what = match digests.get(&link.id) {
+                None => format!("links {} as {}, which is not in the ledger", link.id, link.rel),
+                Some((_, EventKind::ScheduleDecided)) => {
+                    format!("links decision {} as {}", link.id, link.rel)
+                }
+                Some((sha256, _)) if *sha256 != link.sha256 => {
+                    format!("links other bytes of {} as {}", link.id, link.rel)
+                }
+                Some(_) => continue,
+            };
+            self.report.findings.push(Finding::new(Class::BrokenLink, sealed.path.clone(), what));
+        }
+    }
+
+    /// Folds one item from nothing, recomputing every decision on the way.
+    fn fold(&mut self, item: &ItemId, events: &[Sealed]) -> Result<Option<ItemFold>, LedgerError> {
+        let mut workflows = fold::Workflows::new();
+        let mut folded: Option<ItemFold> = None;
+        let mut due: Option<Vec<u8>> = None;
+        for (number, sealed) in (1u32..).zip(events) {
+            let mut say = |class, what: String| {
+                self.report.findings.push(Finding::new(class, sealed.path.clone(), what));
+            };
+            if let Err(Problem::Stop(stop)) = fold::check_name(sealed, item, number) {
+                say(Class::BadArtifact, stop.what);
+                return Ok(None);
+            }
+            let is_decision = sealed.event.kind() == EventKind::ScheduleDecided;
+            match (due.take(), is_decision) {
+                (Some(bytes), true) if Digest::of(&bytes) == sealed.sha256 => {}
+                (Some(_), true) => {
+                    say(Class::WrongDecision, "is not what the facts before it give".into());
+                    return Ok(None);
+                }
+                (Some(_), false) => {
+                    say(Class::WrongDecision, "the decision before it is missing".into());
+                    return Ok(None);
+                }
+                (None, true) => {
+                    say(Class::WrongDecision, "the fact before it opens nothing".into());
+                    return Ok(None);
+                }
+                (None, false) => {}
+            }
+            let before = folded.as_ref().map(|fold| fold.state.clone());
+            let applied = match &mut folded {
+                Some(fold) => {
+                    fold.state.apply(&sealed.event, sealed.sha256.clone(), &fold.workflow)
+                }
+                None => {
+                    let Some(reference) = sealed.event.workflow.clone() else {
+                        say(Class::IllegalTransition, "does not name a workflow".into());
+                        return Ok(None);
+                    };
+                    let read = fold::published(self.store, &mut workflows, self.root, &reference);
+                    let workflow = match read {
+                        Ok(workflow) => workflow,
+                        Err(Problem::Ledger(error)) => return Err(error),
+                        Err(Problem::Stop(stop)) => {
+                            // Where the definition is damaged that is a finding of its own.
+                            let known = self.report.findings.iter();
+                            let told = known.clone().any(|f| f.path.as_ref() == Some(&stop.path));
+                            if !told {
+                                let finding =
+                                    Finding::new(Class::BadArtifact, stop.path, stop.what);
+                                self.report.findings.push(finding);
+                            }
+                            return Ok(None);
+                        }
+                    };
+                    ItemState::register(&sealed.event, sealed.sha256.clone(), &workflow)
+                        .map(|state| folded = Some(ItemFold { state, workflow }))
+                }
+            };
+            if let Err(error) = applied {
+                say(Class::IllegalTransition, format!("is not legal: {error}"));
+                return Ok(None);
+            }
+            if !is_decision && let Some(fold) = &folded {
+                let decided = decision(&fold.workflow, before.as_ref(), &fold.state, &sealed.event);
+                due = decided.and_then(|event| encode_event(&event).ok());
+            }
+        }
+        if due.is_some() {
+            let path = events.last().map(|sealed| sealed.path.clone());
+            let what = "the decision after it is missing";
+            self.report.findings.push(Finding::new(Class::WrongDecision, path, what));
+            return Ok(None);
+        }
+        Ok(folded)
+    }
+
+    /// Derived files are exactly what the events give.
+    fn derived(
+        &mut self,
+        right: &BTreeMap<String, Vec<u8>>,
+        unjudged: &BTreeSet<ItemId>,
+    ) -> Result<(), LedgerError> {
+        let mut found = BTreeMap::new();
+        for folder in ["artifacts/claims", "artifacts/schedule", "artifacts/busy"] {
+            found.extend(tree::files(self.store, self.root, folder)?);
+        }
+        let paths: BTreeSet<&String> = right.keys().chain(found.keys()).collect();
+        for path in paths {
+            let what = match (right.get(path), found.get(path)) {
+                (Some(bytes), Some(oid)) if self.store.blob(*oid)? == *bytes => continue,
+                (Some(_), Some(_)) => "is not what the events give",
+                (Some(_), None) => "is missing; the events give it",
+                (None, _) => "is there; the events do not give it",
+            };
+            let mut finding = Finding::new(Class::WrongDerived, path.clone(), what);
+            // Of an item that could not be folded nothing derived can be judged.
+            let busy = path.starts_with("artifacts/busy/") && !unjudged.is_empty();
+            if busy || finding.item.as_ref().is_some_and(|item| unjudged.contains(item)) {
+                continue;
+            }
+            finding.commit = self.last_change(path)?;
+            finding.before = self.before(finding.commit.as_deref());
+            self.report.findings.push(finding);
+        }
+        Ok(())
+    }
+
+    /// The commit that gave a path the content it has now.
+    fn last_change(&self, path: &str) -> Result<Option<String>, LedgerError> {
+        let (mut last, mut before) = (None, None);
+        for (oid, commit) in &self.line {
+            let here = tree::find(self.store, commit.tree, path)?.map(|entry| entry.oid);
+            if here != before {
+                last = Some(oid.to_string());
+            }
+            before = here;
+        }
+        Ok(last)
+    }
+
+    /// Remembered and given marks are still a prefix.
+    fn marks(
+        &mut self,
+        known: Option<&Seen>,
+        options: &VerifyOptions,
+        roots: &BTreeMap<u64, Digest>,
+    ) {
+        let remembered = known.map(|seen| (&seen.mark, "this clone remembers"));
+        let given = options.marks.iter().map(|mark| (mark, "given with --mark"));
+        let largest = roots.keys().next_back().copied().unwrap_or(0);
+        // Roots could not all be computed: the reason is a finding already.
+        let whole = self.report.findings.iter().all(|finding| {
+            !matches!(finding.class, Class::BrokenSeal | Class::Deleted | Class::MissingObject)
+        });
+        for (mark, whose) in remembered.into_iter().chain(given) {
+            let finding = match roots.get(&mark.size) {
+                Some(root) if *root == mark.root => continue,
+                None if mark.size > largest && !whole => continue,
+                None if mark.size > largest => {
+                    let what = format!(
+                        "the history ends at {largest}, before mark {} {}, {whose}",
+                        mark.size, mark.root
+                    );
+                    Finding::new(Class::CutTail, None, what)
+                }
+                Some(_) | None => {
+                    let what = format!(
+                        "the history is not the one of mark {} {}, {whose}",
+                        mark.size, mark.root
+                    );
+                    Finding::new(Class::Rewritten, None, what)
+                }
+            };
+            self.report.findings.push(finding);
+        }
+        let told = self
+            .report
+            .findings
+            .iter()
+            .any(|f| matches!(f.class, Class::CutTail | Class::Rewritten));
+        // The same events under other commits: the mark holds, the commits are not those seen.
+        if let Some(seen) = known
+            && !told
+            && !self.report.findings.iter().any(|f| f.class.is_incomplete())
+            && !self.line.iter().any(|(oid, _)| oid.to_string() == seen.tip)
+        {
+            let tip = self.line.last().map(|(oid, _)| *oid).unwrap_or(Oid::ZERO_SHA1);
+            let (class, how) = match seen.rewritten(self.store, tip) {
+                LedgerError::Rewritten { how: Rewrite::CutTail, .. } => {
+                    (Class::CutTail, "ends before")
+                }
+                _ => (Class::Rewritten, "does not contain"),
+            };
+            let what = format!("the branch {how} commit {}, which this clone saw", &seen.tip[..7]);
+            let mut finding = Finding::new(class, None, what);
+            finding.commit = Some(seen.tip.clone());
+            self.report.findings.push(finding);
+        }
+    }
+}
+
+/// Every write-once file a seal names.
+fn expected(seals: &[(Seal, Vec<u8>)]) -> BTreeMap<String, Expected> {
+    let mut expected = BTreeMap::new();
+    for (seal, _) in seals {
+        for file in &seal.artifacts {
+            expected.insert(
+                file.path.clone(),
+                Expected { sha256: file.sha256.clone(), seal: seal.seq },
+            );
+        }
+    }
+    expected
+}
+
+/// The bytes of a path with this digest, from the commits of a line.
+pub(super) fn sealed_bytes(
+    store: &Store,
+    line: &[(Oid, Commit)],
+    path: &str,
+    sha256: &Digest,
+) -> Result<Option<Vec<u8>>, LedgerError> {
+    let mut tried = BTreeSet::new();
+    for (_, commit) in line {
+        if let Some(entry) = tree::find(store, commit.tree, path)?
+            && tried.insert(entry.oid)
+            && let Ok(bytes) = store.blob(entry.oid)
+            && Digest::of(&bytes) == *sha256
+        {
+            return Ok(Some(bytes));
+        }
+    }
+    Ok(None)
+}
+
+/// The JSON pointer of the first place where two documents differ.
+fn first_difference(a: &[u8], b: &[u8]) -> Option<String> {
+    fn walk(a: &serde_json::Value, b: &serde_json::Value, at: &str) -> Option<String> {
+        use serde_json::Value;
+        match (a, b) {
+            (Value::Object(a), Value::Object(b)) => {
+                let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+                keys.into_iter().find_map(|key| match (a.get(key), b.get(key)) {
+                    (Some(a), Some(b)) => walk(a, b, &format!("{at}/{key}")),
+                    _ => Some(format!("{at}/{key}")),
+                })
+            }
+            (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+                (0..a.len()).find_map(|n| walk(&a[n], &b[n], &format!("{at}/{n}")))
+            }
+            (a, b) if a == b => None,
+            _ => Some(at.to_owned()),
+        }
+    }
+    walk(&serde_json::from_slice(a).ok()?, &serde_json::from_slice(b).ok()?, "")
+}
+
+impl Verified {
+    /// Whether nothing at all was found.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// The items whose history is stopped.
+    #[must_use]
+    pub fn stopped(&self) -> BTreeSet<&ItemId> {
+        self.findings.iter().filter_map(|finding| finding.item.as_ref()).collect()
+    }
+}
+
+/// The README is no leaf and no part of `artifacts/`, but is sealed all the same.
+pub(super) const DOCUMENTS: [&str; 2] = [artifact::LEDGER_DOC, README];
+
+/// A stop for a file that `verify` has a finding for.
+impl From<&Finding> for Stop {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            path: finding.path.clone().unwrap_or_default(),
+            what: finding.what.clone(),
+            pointer: finding.pointer.clone(),
+            sealed: finding.sealed.clone(),
+            found: finding.found.clone(),
+            commit: finding.commit.clone(),
+            before: finding.before.clone(),
+        }
+    }
+}
