@@ -7,10 +7,10 @@ use super::barrier;
 use super::error::LedgerError;
 use super::lock::WriterLock;
 use super::seen::Seen;
-use super::store::{Place, Store, Swap};
+use super::store::Swap;
 use super::transact::seal;
 use super::tree::{self, Changes};
-use super::{Ledger, Settings, snapshot};
+use super::{Ledger, Located, Settings, snapshot};
 use crate::artifact::{
     self, Frontier, LEDGER_DOC, LedgerDoc, README, SealedFile, encode, seal_path,
 };
@@ -46,22 +46,22 @@ fn readme(branch: &str) -> String {
     )
 }
 
-impl Ledger {
+impl Located {
     /// Creates the ledger, or adopts the one that is there; safe to repeat and to race.
     ///
     /// # Errors
     /// A repository that cannot be used, another ledger on record, or a branch that is none.
     pub fn init(
-        place: &Place,
+        self,
         branch: &str,
         settings: Settings,
         moment: &Moment,
-    ) -> Result<(Self, Founded), LedgerError> {
-        let store = Store::open(place, Some(branch))?;
+    ) -> Result<(Ledger, Founded), LedgerError> {
+        let store = self.store.on(branch);
         if let Some(known) = store.config("stepseal.branch").filter(|known| known != branch) {
             return Err(LedgerError::OtherLedger { known, asked: branch.to_owned() });
         }
-        let ledger = Self::over(store, settings);
+        let ledger = Ledger::over(store, settings);
         if let Some(worktree) = ledger.store.checked_out() {
             return Err(LedgerError::CheckedOut { branch: branch.to_owned(), worktree });
         }
@@ -102,7 +102,9 @@ impl Ledger {
         }
         Err(LedgerError::Contended { tries: 8 })
     }
+}
 
+impl Ledger {
     /// Refuses a branch that happens to have the name.
     fn check_is_ledger(&self, tip: Oid) -> Result<(), LedgerError> {
         let root = self.store.commit(tip)?.tree;

@@ -59,15 +59,56 @@ pub struct Ledger {
     settings: Settings,
 }
 
-impl Ledger {
-    /// Opens the ledger of the repository around a place.
+/// A repository that was found, before its ledger is opened.
+#[derive(Debug)]
+pub struct Located {
+    store: Store,
+}
+
+impl Located {
+    /// Finds the repository around a place.
     ///
     /// # Errors
-    /// No repository, no ledger, or one this program cannot read.
-    pub fn open(place: &Place, settings: Settings) -> Result<Self, LedgerError> {
-        Ok(Self::over(Store::open(place, None)?, settings))
+    /// No repository, or one of a kind this program cannot read, with the remedy.
+    pub fn find(place: &Place) -> Result<Self, LedgerError> {
+        Ok(Self { store: Store::open(place)? })
     }
 
+    /// Opens its ledger.
+    ///
+    /// # Errors
+    /// When `init` has not been run here.
+    pub fn open(self, settings: Settings) -> Result<Ledger, LedgerError> {
+        let branch = self.branch().ok_or(LedgerError::NoLedger)?;
+        Ok(Ledger::over(self.store.on(&branch), settings))
+    }
+
+    /// The ledger branch on record in the common git config.
+    #[must_use]
+    pub fn branch(&self) -> Option<String> {
+        self.store.config("stepseal.branch")
+    }
+
+    /// git's user, where one is configured.
+    #[must_use]
+    pub fn user(&self) -> Option<Person> {
+        self.store.user()
+    }
+
+    /// The work tree this command runs in; none in a bare repository.
+    #[must_use]
+    pub fn work_dir(&self) -> Option<&Path> {
+        self.store.work_dir()
+    }
+
+    /// This work tree's own git folder, where what only it knows is kept.
+    #[must_use]
+    pub fn git_dir(&self) -> PathBuf {
+        self.store.git_dir().to_path_buf()
+    }
+}
+
+impl Ledger {
     fn over(store: Store, settings: Settings) -> Self {
         let cache = Cache::new(store.common());
         Self { store, cache, settings }

@@ -57,7 +57,7 @@ impl Store {
     ///
     /// # Errors
     /// No repository, or one of a kind libgit2 cannot read, with the remedy.
-    pub(super) fn open(place: &Place, branch: Option<&str>) -> Result<Self, LedgerError> {
+    pub(super) fn open(place: &Place) -> Result<Self, LedgerError> {
         let repository = match &place.git_dir {
             Some(dir) => Repository::open(place.dir.join(dir)),
             None => Repository::open_ext(
@@ -69,10 +69,6 @@ impl Store {
         .map_err(|error| open_error(&error, &place.dir))?;
         let common = repository.commondir().to_path_buf();
         refuse_partial(&repository)?;
-        let branch = match branch {
-            Some(branch) => branch.to_owned(),
-            None => config(&repository, "stepseal.branch").ok_or(LedgerError::NoLedger)?,
-        };
         let mut object_dirs = vec![common.join("objects")];
         if let Ok(text) = std::fs::read_to_string(common.join("objects/info/alternates")) {
             object_dirs.extend(text.lines().map(|line| common.join("objects").join(line)));
@@ -80,11 +76,18 @@ impl Store {
         Ok(Self {
             common,
             object_dirs,
-            reference: format!("refs/heads/{branch}"),
-            branch,
+            reference: String::new(),
+            branch: String::new(),
             repository,
             trees: Mutex::new(BTreeMap::new()),
         })
+    }
+
+    /// Says which branch the ledger is on: nothing below this works before.
+    pub(super) fn on(mut self, branch: &str) -> Self {
+        branch.clone_into(&mut self.branch);
+        self.reference = format!("refs/heads/{branch}");
+        self
     }
 
     pub(super) fn branch(&self) -> &str {

@@ -1,0 +1,251 @@
+//! Native workflow files: YAML, TOML or JSON with top-level `name` and `steps`, read into the
+//! definition's own types, so that unknown and doubled keys are refused.
+
+use serde::Deserialize;
+
+use super::{PlanDraft, PlanError, PlanFormat, Spot};
+use crate::domain::id::Digest;
+use crate::domain::workflow::{Place, Problem, StepField, Workflow, WorkflowDefinition};
+
+/// Reads and validates a native file.
+pub(super) fn read(text: &str, format: PlanFormat) -> Result<PlanDraft, PlanError> {
+    let text = text.trim_start_matches('\u{feff}');
+    let definition = parse(text, format)?;
+    // Compiled here only to find problems while their lines are at hand.
+    if let Err(problems) = Workflow::compile(definition.clone(), Digest::of(b"")) {
+        return Err(locate(text, format, problems));
+    }
+    Ok(PlanDraft {
+        format,
+        kind: format!("native workflow, {}", format.name().to_uppercase()),
+        title: definition.title.clone(),
+        definition,
+        imported: Vec::new(),
+        warnings: Vec::new(),
+        phases: Vec::new(),
+    })
+}
+
+fn parse(text: &str, format: PlanFormat) -> Result<WorkflowDefinition, PlanError> {
+    match format {
+        PlanFormat::Toml => toml::from_str(text).map_err(|error| {
+            let spot = error.span().map(|span| spot_of(text, span.start, span.end));
+            PlanError::new(error.message().to_owned(), spot)
+        }),
+        PlanFormat::Json => serde_json::from_str(text).map_err(|error| {
+            let whole = error.to_string();
+            let message = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
+            let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            let spot =
+                Spot { line: number(error.line()), column: number(error.column()), length: 1 };
+            PlanError::new(message, Some(spot))
+        }),
+        PlanFormat::Yaml | PlanFormat::SpecKit => yaml(text).map_err(|error| {
+            let spot = error.location().map(|at| {
+                let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+                Spot { line: number(at.line()), column: number(at.column()), length: 1 }
+            });
+            PlanError::new(yaml_message(&error), spot)
+        }),
+    }
+}
+
+fn yaml<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, serde_saphyr::Error> {
+    let mut options = serde_saphyr::Options::default();
+    options.strict_booleans = true;
+    options.with_snippet = false;
+    serde_saphyr::from_str_with_options(text, options)
+}
+
+/// The reader's words without the position, which is shown with the line itself.
+fn yaml_message(error: &serde_saphyr::Error) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or(&text);
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let cut = first.find(" at line ").or_else(|| first.find(" (line "));
+    let first = cut.map_or(first, |cut| &first[..cut]);
+    match first.strip_prefix("line ").and_then(|rest| rest.split_once(": ")) {
+        Some((_, rest)) => rest.to_owned(),
+        None => first.to_owned(),
+    }
+}
+
+/// Turns the first problem into an error at its line; the others are named after it.
+fn locate(text: &str, format: PlanFormat, problems: Vec<Problem>) -> PlanError {
+    let skeleton = match format {
+        PlanFormat::Toml => toml_skeleton(text),
+        // JSON is YAML enough for positions; its grammar has been checked already.
+        PlanFormat::Yaml | PlanFormat::Json | PlanFormat::SpecKit => yaml_skeleton(text),
+    };
+    let spot = |place: &Place| skeleton.as_ref().and_then(|skeleton| skeleton.spot(place));
+    let mut problems = problems.into_iter();
+    let Some(first) = problems.next() else {
+        return PlanError::new("the workflow is not valid", None);
+    };
+    let mut error = PlanError::new(first.message, spot(&first.place));
+    error.hint = first.hint;
+    error.related = first
+        .related
+        .iter()
+        .filter_map(|(place, what)| Some((spot(place)?, what.clone())))
+        .collect();
+    for further in problems.take(9) {
+        if let Some(at) = spot(&further.place) {
+            error.related.push((at, further.message));
+        }
+    }
+    error
+}
+
+fn spot_of(text: &str, start: usize, end: usize) -> Spot {
+    let before = text.get(..start).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let count = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+    let line = u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX) + 1;
+    let inside = text.get(start..end).unwrap_or("").lines().next().unwrap_or("");
+    Spot { line, column: count(&before[line_start..]) + 1, length: count(inside).max(1) }
+}
+
+/// Where the words of a file stand: only what a problem can point at.
+#[derive(Default)]
+struct Skeleton {
+    name: Option<Spot>,
+    version: Option<Spot>,
+    steps: Vec<StepSpots>,
+}
+
+#[derive(Default)]
+struct StepSpots {
+    key: Option<Spot>,
+    order: Option<Spot>,
+    group: Option<Spot>,
+    crosses_gates: Option<Spot>,
+    needs: Vec<Spot>,
+    constraints: Vec<Spot>,
+    entry: Vec<Spot>,
+    exit: Vec<Spot>,
+    quorum: Option<Spot>,
+    reject_to: Option<Spot>,
+}
+
+impl Skeleton {
+    fn spot(&self, place: &Place) -> Option<Spot> {
+        match place {
+            Place::Name | Place::Schema | Place::Effective | Place::Steps => self.name,
+            Place::Version => self.version.or(self.name),
+            Place::Step(at, field) => {
+                let step = self.steps.get(*at)?;
+                match *field {
+                    StepField::Order => step.order,
+                    StepField::Group => step.group,
+                    StepField::CrossesGates => step.crosses_gates,
+                    StepField::Need(n) => step.needs.get(n).copied(),
+                    StepField::Constraint(n) => step.constraints.get(n).copied(),
+                    StepField::Entry(n) => step.entry.get(n).copied(),
+                    StepField::Exit(n) => step.exit.get(n).copied(),
+                    StepField::Quorum => step.quorum,
+                    StepField::RejectTo => step.reject_to,
+                    StepField::Key
+                    | StepField::Text
+                    | StepField::Gate
+                    | StepField::Execute
+                    | StepField::Retry => None,
+                }
+                .or(step.key)
+            }
+        }
+    }
+}
+
+/// The same skeleton for two parsers, which differ in the type that carries a position.
+macro_rules! skeleton {
+    ($function:ident, $spanned:ident, $parse:expr, $word:ident, $spot:ident) => {
+        fn $function(text: &str) -> Option<Skeleton> {
+            use $spanned::Spanned;
+
+            #[derive(Deserialize)]
+            struct File {
+                name: Option<Spanned<String>>,
+                version: Option<Spanned<u64>>,
+                #[serde(default)]
+                steps: Vec<Step>,
+            }
+            #[derive(Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Step {
+                key: Option<Spanned<String>>,
+                order: Option<Spanned<u64>>,
+                group: Option<Spanned<String>>,
+                crosses_gates: Option<Spanned<bool>>,
+                #[serde(default)]
+                needs: Vec<Spanned<String>>,
+                #[serde(default)]
+                constraints: Vec<Spanned<String>>,
+                #[serde(default)]
+                entry: Vec<Criterion>,
+                #[serde(default)]
+                exit: Vec<Criterion>,
+                gate: Option<Gate>,
+            }
+            #[derive(Deserialize)]
+            struct Criterion {
+                id: Spanned<String>,
+            }
+            #[derive(Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Gate {
+                quorum: Option<Spanned<u64>>,
+                reject_to: Option<Spanned<String>>,
+            }
+            let file: File = $parse(text)?;
+            let words = |list: &[Spanned<String>]| list.iter().map(|w| $word(w, text)).collect();
+            let ids = |list: &[Criterion]| list.iter().map(|c| $word(&c.id, text)).collect();
+            Some(Skeleton {
+                name: file.name.as_ref().map(|name| $word(name, text)),
+                version: file.version.as_ref().map(|v| $spot(v, text)),
+                steps: file
+                    .steps
+                    .iter()
+                    .map(|step| StepSpots {
+                        key: step.key.as_ref().map(|key| $word(key, text)),
+                        order: step.order.as_ref().map(|o| $spot(o, text)),
+                        group: step.group.as_ref().map(|group| $word(group, text)),
+                        crosses_gates: step.crosses_gates.as_ref().map(|c| $spot(c, text)),
+                        needs: words(&step.needs),
+                        constraints: words(&step.constraints),
+                        entry: ids(&step.entry),
+                        exit: ids(&step.exit),
+                        quorum: step
+                            .gate
+                            .as_ref()
+                            .and_then(|gate| gate.quorum.as_ref())
+                            .map(|q| $spot(q, text)),
+                        reject_to: step
+                            .gate
+                            .as_ref()
+                            .and_then(|gate| gate.reject_to.as_ref())
+                            .map(|to| $word(to, text)),
+                    })
+                    .collect(),
+            })
+        }
+    };
+}
+
+skeleton!(yaml_skeleton, serde_saphyr, |text| yaml::<File>(text).ok(), yaml_word, yaml_spot);
+skeleton!(toml_skeleton, toml, |text| toml::from_str::<File>(text).ok(), toml_spot, toml_spot);
+
+fn yaml_word(value: &serde_saphyr::Spanned<String>, text: &str) -> Spot {
+    let length = u32::try_from(value.value.chars().count()).unwrap_or(1);
+    Spot { length, ..yaml_spot(value, text) }
+}
+
+fn yaml_spot<T>(value: &serde_saphyr::Spanned<T>, _text: &str) -> Spot {
+    let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let at = value.referenced;
+    Spot { line: number(at.line()), column: number(at.column()), length: 1 }
+}
+
+fn toml_spot<T>(value: &toml::Spanned<T>, text: &str) -> Spot {
+    spot_of(text, value.span().start, value.span().end)
+}

@@ -1,0 +1,217 @@
+//! Sentences about tasks, cut into tokens and lists of ids.
+
+use super::ids;
+
+/// A piece of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Token {
+    Id(String),
+    /// Lower case.
+    Word(String),
+    Arrow,
+    /// `;`, or a full stop before a space: what follows is another statement.
+    Stop,
+    Mark(char),
+}
+
+/// A task or a range of tasks that a sentence names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    One(String),
+    Range(String, String),
+}
+
+/// A list of references in a row of tokens.
+#[derive(Debug, Clone)]
+pub struct List {
+    /// First token and the one after the last.
+    pub start: usize,
+    pub end: usize,
+    /// References between commas; `T001 or T002` is one part, `T001, T002` are two.
+    pub parts: Vec<Vec<Reference>>,
+    /// The list and nothing else stands in parentheses.
+    pub enclosed: bool,
+}
+
+impl List {
+    /// Gives every reference of the list.
+    pub fn all(&self) -> Vec<Reference> {
+        self.parts.concat()
+    }
+}
+
+/// Cuts a text into statements of tokens; Markdown emphasis is no token.
+pub fn statements(text: &str) -> Vec<Vec<Token>> {
+    let mut statements = vec![Vec::new()];
+    for token in tokens(text) {
+        if token == Token::Stop {
+            statements.push(Vec::new());
+        } else if let Some(last) = statements.last_mut() {
+            last.push(token);
+        }
+    }
+    statements.retain(|tokens| tokens.iter().any(|token| matches!(token, Token::Id(_))));
+    statements
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    let mut glued = false;
+    while let Some(c) = text[at..].chars().next() {
+        let rest = &text[at..];
+        let (token, length) = token(rest, c, glued);
+        glued = c.is_ascii_alphanumeric() || c == '_';
+        tokens.extend(token);
+        at += length;
+    }
+    tokens
+}
+
+/// Reads one token and its length in bytes.
+fn token(rest: &str, c: char, glued: bool) -> (Option<Token>, usize) {
+    let one = c.len_utf8();
+    if c == 'T'
+        && !glued
+        && let Some(length) = ids::lex(rest)
+    {
+        return (Some(Token::Id(rest[..length].to_owned())), length);
+    }
+    if let Some(length) = arrow(rest) {
+        return (Some(Token::Arrow), length);
+    }
+    match c {
+        ';' | '；' | '。' => (Some(Token::Stop), one),
+        '.' if rest[1..].is_empty() || rest[1..].starts_with([' ', '*']) => (Some(Token::Stop), 1),
+        '*' | '`' | ' ' | '\t' | '\u{a0}' => (None, one),
+        '\'' | '’' => {
+            // `T005's handler` names T005.
+            let tail = &rest[one..];
+            let length = if tail.starts_with("s ") { one + 1 } else { one };
+            (None, length)
+        }
+        _ if c.is_alphanumeric() => {
+            let ascii = c.is_ascii();
+            let end = rest.find(|c: char| {
+                !(c.is_alphanumeric() || c == '_') || (c.is_ascii() != ascii && !latin(c))
+            });
+            let end =
+                end.filter(|end| *end > 0).unwrap_or(if end.is_none() { rest.len() } else { one });
+            (Some(Token::Word(rest[..end].to_lowercase())), end)
+        }
+        _ => (Some(Token::Mark(c)), one),
+    }
+}
+
+/// Accented Latin letters belong to the word around them; Chinese and Korean ones do not.
+fn latin(c: char) -> bool {
+    ('\u{c0}'..='\u{24f}').contains(&c) || c.is_ascii()
+}
+
+/// Reads `→`, `->`, `-->`, `──>`, `=>`, `─→`.
+fn arrow(rest: &str) -> Option<usize> {
+    // A rule of a thousand dashes is no arrow and must not be walked a thousand times.
+    let stem: usize = rest
+        .chars()
+        .take(64)
+        .take_while(|c| matches!(c, '-' | '─' | '=' | '━'))
+        .map(char::len_utf8)
+        .sum();
+    let head = rest[stem..].chars().next()?;
+    let pointed = matches!(head, '→' | '➜' | '►' | '▶' | '⇒' | '➔') || (head == '>' && stem > 0);
+    pointed.then(|| stem + head.len_utf8())
+}
+
+/// Finds the lists of ids in a statement.
+///
+/// Remarks in parentheses between the ids of a list are passed over, so that
+/// `T016 (interface), T021 (screen)` is one list.
+pub fn lists(tokens: &[Token]) -> Vec<List> {
+    let mut lists: Vec<List> = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        if matches!(tokens[at], Token::Id(_)) {
+            let list = list(tokens, at);
+            at = list.end;
+            lists.push(list);
+        } else {
+            at += 1;
+        }
+    }
+    lists
+}
+
+fn list(tokens: &[Token], start: usize) -> List {
+    let mut parts: Vec<Vec<Reference>> = vec![Vec::new()];
+    let mut at = start;
+    let mut end = start;
+    while let Some(Token::Id(id)) = tokens.get(at) {
+        let mut reference = Reference::One(id.clone());
+        end = at + 1;
+        if range_sign(tokens.get(end))
+            && let Some(Token::Id(last)) = tokens.get(end + 1)
+        {
+            reference = Reference::Range(id.clone(), last.clone());
+            end += 2;
+        }
+        parts.last_mut().expect("starts with one part").push(reference);
+        let after = past_remark(tokens, end);
+        match separator(tokens, after) {
+            Some((next, comma)) => {
+                if comma {
+                    parts.push(Vec::new());
+                }
+                at = next;
+            }
+            None => break,
+        }
+    }
+    let enclosed = start > 0
+        && tokens[start - 1] == Token::Mark('(')
+        && tokens.get(end) == Some(&Token::Mark(')'));
+    parts.retain(|part| !part.is_empty());
+    List { start, end, parts, enclosed }
+}
+
+fn range_sign(token: Option<&Token>) -> bool {
+    match token {
+        Some(Token::Mark(c)) => matches!(c, '-' | '–' | '—' | '~' | '〜' | '…' | '‑' | '−'),
+        Some(Token::Word(word)) => {
+            matches!(word.as_str(), "to" | "through" | "thru" | "à" | "至" | "到")
+        }
+        _ => false,
+    }
+}
+
+/// Steps over `(words without ids)`.
+pub fn past_remark(tokens: &[Token], at: usize) -> usize {
+    if tokens.get(at) != Some(&Token::Mark('(')) {
+        return at;
+    }
+    let inner = tokens[at + 1..].iter().take(24);
+    let stop = inner.clone().position(|t| matches!(t, Token::Id(_) | Token::Mark('(')));
+    match inner.clone().position(|t| *t == Token::Mark(')')) {
+        Some(close) if stop.is_none_or(|stop| stop > close) => at + close + 2,
+        _ => at,
+    }
+}
+
+/// Reads what stands between two ids of a list: where the next one is, and whether a comma was it.
+fn separator(tokens: &[Token], mut at: usize) -> Option<(usize, bool)> {
+    let mut comma = false;
+    let mut seen = false;
+    loop {
+        match tokens.get(at)? {
+            Token::Id(_) if seen => return Some((at, comma)),
+            Token::Mark(',' | '，' | '、') => comma = true,
+            Token::Mark('/' | '&' | '·' | '+') => {}
+            Token::Word(word) if CONNECTIVES.contains(&word.as_str()) => {}
+            Token::Word(word) if seen && matches!(word.as_str(), "task" | "tasks") => {}
+            _ => return None,
+        }
+        seen = true;
+        at += 1;
+    }
+}
+
+const CONNECTIVES: [&str; 10] = ["and", "or", "et", "ou", "y", "und", "e", "和", "与", "및"];

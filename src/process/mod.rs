@@ -1,0 +1,244 @@
+//! ONE DOOR to start programs: stdin null, fixed locale, explicit folder, time limit, the whole
+//! process group ended, bounded output.
+//!
+//! What is not here: what is run, or why.
+#![expect(clippy::disallowed_methods, reason = "the adapter that starts programs")]
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::id::Digest;
+
+/// How long a group has between being asked to end and being ended.
+const GRACE: Duration = Duration::from_secs(3);
+/// How long a grandchild may keep the output open after the program ended.
+const LEAK: Duration = Duration::from_millis(200);
+
+/// One program to run.
+#[derive(Debug, Clone)]
+pub struct Program<'a> {
+    /// The program and its arguments; never a shell line.
+    pub argv: &'a [String],
+    pub dir: &'a Path,
+    /// Set beside what is inherited.
+    pub env: &'a [(String, String)],
+    pub timeout: Duration,
+    /// Bytes of output kept, half from each end; the digest covers all of it.
+    pub keep: usize,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// 128 + N when signal N ended it, 124 at the time limit.
+    pub exit_code: i32,
+    pub timed_out: bool,
+    pub duration: Duration,
+    /// SHA-256 of everything it wrote to stdout and stderr, as it came.
+    pub output_digest: Digest,
+    /// Head and tail of that, as text.
+    pub output: String,
+}
+
+/// Why a program did not run at all.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start {program}: {why}")]
+pub struct NotStarted {
+    pub program: String,
+    pub why: String,
+}
+
+/// Runs a program to its end or to its time limit.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run(program: &Program<'_>) -> Result<Ended, NotStarted> {
+    let name = program.argv.first().cloned().unwrap_or_default();
+    let not_started = |why: String| NotStarted { program: name.clone(), why };
+    let (mut reader, writer) = std::io::pipe().map_err(|e| not_started(e.to_string()))?;
+    let twin = writer.try_clone().map_err(|e| not_started(e.to_string()))?;
+    let mut command = Command::new(&name);
+    command
+        .args(program.argv.iter().skip(1))
+        .current_dir(program.dir)
+        .envs(program.env.iter().map(|(key, value)| (key, value)))
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(twin);
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let start = Instant::now();
+    let child = command.spawn().map_err(|error| not_started(error.to_string()));
+    // The command holds the pipe's writing ends: without dropping it the reader never ends.
+    drop(command);
+    let mut child = child?;
+    let keep = program.keep;
+    let (send, captured) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut capture = Capture::new(keep);
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => capture.take(&buffer[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+            // Snapshots, so that a pipe kept open by a grandchild loses nothing.
+            drop(send.send((capture.clone(), false)));
+        }
+        drop(send.send((capture, true)));
+    });
+    let (status, timed_out) = wait(&mut child, start, program.timeout);
+    let duration = start.elapsed();
+    let mut last = Capture::new(keep);
+    let until = Instant::now() + LEAK;
+    while let Ok((capture, whole)) =
+        captured.recv_timeout(until.saturating_duration_since(Instant::now()))
+    {
+        last = capture;
+        if whole {
+            break;
+        }
+    }
+    Ok(Ended {
+        exit_code: if timed_out { 124 } else { status.map_or(-1, code) },
+        timed_out,
+        duration,
+        output_digest: last.digest(),
+        output: last.text(),
+    })
+}
+
+fn wait(child: &mut Child, start: Instant, limit: Duration) -> (Option<ExitStatus>, bool) {
+    let mut pause = Duration::from_millis(1);
+    let mut asked: Option<Instant> = None;
+    loop {
+        if let Ok(Some(status)) = child.try_wait() {
+            // Whoever is left of the group must not outlive the step.
+            end_group(child, true);
+            return (Some(status), asked.is_some());
+        }
+        match asked {
+            None if start.elapsed() >= limit => {
+                end_group(child, false);
+                asked = Some(Instant::now());
+            }
+            Some(since) if since.elapsed() >= GRACE => {
+                end_group(child, true);
+                drop(child.kill());
+                return (child.wait().ok(), true);
+            }
+            _ => {}
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+#[cfg(unix)]
+fn end_group(child: &Child, hard: bool) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    let signal = if hard { Signal::KILL } else { Signal::TERM };
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, signal);
+    }
+}
+
+#[cfg(not(unix))]
+fn end_group(_child: &Child, _hard: bool) {}
+
+#[cfg(unix)]
+fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
+}
+
+#[cfg(not(unix))]
+fn code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or(-1)
+}
+
+/// The head and the tail of a stream, and the digest of all of it.
+#[derive(Clone)]
+struct Capture {
+    hasher: Sha256,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    half: usize,
+    total: usize,
+}
+
+impl Capture {
+    fn new(keep: usize) -> Self {
+        Self { hasher: Sha256::new(), head: Vec::new(), tail: Vec::new(), half: keep / 2, total: 0 }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.total += bytes.len();
+        let room = self.half.saturating_sub(self.head.len()).min(bytes.len());
+        self.head.extend_from_slice(&bytes[..room]);
+        self.tail.extend_from_slice(&bytes[room..]);
+        let extra = self.tail.len().saturating_sub(self.half);
+        self.tail.drain(..extra);
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::from_bytes(&self.hasher.clone().finalize().into())
+    }
+
+    fn text(&self) -> String {
+        let left_out = self.total - self.head.len() - self.tail.len();
+        let mut text = String::from_utf8_lossy(&self.head).into_owned();
+        if left_out > 0 {
+            text.push_str(&format!("\n… {left_out} bytes left out …\n"));
+        }
+        text.push_str(&String::from_utf8_lossy(&self.tail));
+        text
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, timeout: Duration) -> Ended {
+        let argv = ["sh".into(), "-c".into(), script.into()];
+        let dir = Path::new("/");
+        run(&Program { argv: &argv, dir, env: &[], timeout, keep: 64 }).expect("sh starts")
+    }
+
+    #[test]
+    fn output_is_bounded_and_its_digest_covers_all_of_it() {
+        let ended = sh("i=0; while [ $i -lt 1000 ]; do echo 0123456789; i=$((i+1)); done", LIMIT);
+        assert_eq!(ended.exit_code, 0);
+        assert_eq!(ended.output_digest, Digest::of(&b"0123456789\n".repeat(1000)));
+        assert!(ended.output.len() < 200, "{}", ended.output);
+        assert!(ended.output.contains("10936 bytes left out"), "{}", ended.output);
+    }
+
+    #[test]
+    fn a_time_limit_ends_the_whole_group() {
+        let ended = sh("sleep 60 & sleep 60", Duration::from_millis(200));
+        assert!(ended.timed_out);
+        assert_eq!(ended.exit_code, 124);
+        assert!(ended.duration < Duration::from_secs(20), "{:?}", ended.duration);
+    }
+
+    #[test]
+    fn a_signal_and_a_missing_program_are_told_apart() {
+        assert_eq!(sh("kill -9 $$", LIMIT).exit_code, 137);
+        let argv = ["/no/such/program".to_owned()];
+        let program =
+            Program { argv: &argv, dir: Path::new("/"), env: &[], timeout: LIMIT, keep: 64 };
+        assert!(run(&program).is_err());
+    }
+
+    const LIMIT: Duration = Duration::from_secs(60);
+}
