@@ -1,1 +1,19 @@
-fn main() {}
+//! The program: the environment in, an exit code out.
+#![expect(clippy::disallowed_methods, reason = "the one place that reads the process's arguments")]
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use stepseal::{cli, config::Environment};
+
+fn main() -> ExitCode {
+    cli::start_watchdog();
+    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+    match Environment::of_process() {
+        Ok(environment) => cli::run(std::env::args_os(), environment, &mut out, &mut err).into(),
+        Err(error) => {
+            drop(writeln!(err, "error: the current folder cannot be read: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}

@@ -23,7 +23,7 @@ pub use path::{
     event_path, item_folder, ledger_event_path, parse_event_name, parse_seal_path, schedule_path,
     seal_path, shard_folder, workflow_path,
 };
-pub use schema::{Pointer, pointer_of, schemas};
+pub use schema::{Pointer, of as schema_of, pointer_of, schemas};
 pub use seal::{Committer, Mark, Pattern, Recovery, Restored, Seal, SealedFile};
 
 use crate::domain::id::Digest;

@@ -37,7 +37,8 @@ pub fn schemas() -> BTreeMap<String, Value> {
 }
 
 /// The schema of a type. Every field is required: what has no value is written as null.
-pub(crate) fn of<T: JsonSchema>() -> Value {
+#[must_use]
+pub fn of<T: JsonSchema>() -> Value {
     generator().into_root_schema_for::<T>().to_value()
 }
 

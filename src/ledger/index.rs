@@ -10,7 +10,7 @@ use super::error::{LedgerError, Stop};
 use super::snapshot::Snapshot;
 use super::tree;
 use crate::artifact::{HANDOFF, LEDGER_FOLDER};
-use crate::domain::id::{AttemptId, ExecutorId, ItemId, PrincipalId, StepKey};
+use crate::domain::id::{AttemptId, Digest, ExecutorId, ItemId, PrincipalId, StepKey};
 use crate::domain::schedule::{Answer, Schedule};
 use crate::domain::state::ItemState;
 use crate::domain::status::{Status, statuses};
@@ -44,6 +44,8 @@ pub struct Row {
     pub priority: Option<u32>,
     pub labels: Vec<String>,
     pub owner: Option<PrincipalId>,
+    /// Digest of the plan it came from.
+    pub plan: Option<Digest>,
 }
 
 /// An item the portfolio cannot show.
@@ -180,6 +182,7 @@ impl Row {
             priority: item.priority,
             labels: item.labels.clone(),
             owner: item.owner.clone(),
+            plan: item.plan.as_ref().map(|plan| plan.digest.clone()),
         };
         for (at, answer) in schedule.answers.iter().enumerate() {
             let attempt = item.steps[at].current();

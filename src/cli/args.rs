@@ -1,0 +1,492 @@
+//! What may be typed: the clap tree. Doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Turn a plan into ordered steps, hand each to one executor at a time, seal everything in git
+#[derive(Debug, Parser)]
+#[command(
+    name = "stepseal",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Start here:\n  stepseal demo                              see the main job in a throw-away repository\n  stepseal init                              make a ledger in this repository\n  stepseal delegate --plan FILE --dry-run    look at a plan before it is recorded\n\nExit codes: 0 ok, 1 nothing to do, 2 usage or invalid input, 4 refused by a rule, 5 not found,\n6 conflict, 10 ledger damaged, 11 cannot be verified, 75 try again (docs/exit-codes.md)"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// Run as if started in DIR
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub dir: Option<PathBuf>,
+    /// Answer with one JSON document on stdout (log: one a line), a refusal too
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say only what scripts need; no hints
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Never ask anything (nothing is asked today; scripts may say so)
+    #[arg(long, global = true)]
+    pub non_interactive: bool,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", value_parser = ["auto", "always", "never"], global = true)]
+    pub color: Option<String>,
+    /// Who works; one task at a time [default: executor.id, else local-XXXXXXXX]
+    #[arg(long, value_name = "ID", global = true)]
+    pub executor: Option<String>,
+    /// The accountable person [default: principal.id, else git's user.email]
+    #[arg(long, value_name = "ID", global = true)]
+    pub principal: Option<String>,
+    /// Makes the command safe to repeat: the same id and ask again is the original result
+    #[arg(long, value_name = "ID", global = true)]
+    pub request_id: Option<String>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a ledger in this repository, or adopt the one that is there
+    Init(InitArgs),
+    /// Turn a plan or a prompt into a work item
+    Delegate(DelegateArgs),
+    /// Say what may start now, in which order, and why not the rest
+    Schedule(ScheduleArgs),
+    /// Take one step, exclusively
+    Claim(ClaimArgs),
+    /// Print all a worker needs for one step
+    Brief(BriefArgs),
+    /// End an attempt: completed, failed or rejected
+    Complete(CompleteArgs),
+    /// Give a step up; those that wait for it go on
+    Skip(SkipArgs),
+    /// Queue a further attempt of a step that ended
+    Requeue(RequeueArgs),
+    /// Give a claim back
+    Release(ReleaseArgs),
+    /// Decide a gate
+    #[command(subcommand)]
+    Gate(GateCommand),
+    /// Stop an item that may be a duplicate, or let it go on
+    #[command(subcommand)]
+    Review(ReviewCommand),
+    /// Say where items stand, and why
+    Status(StatusArgs),
+    /// Show what happened, event by event
+    Log(LogArgs),
+    /// Write everything as JSON, or the ledger's files as a folder
+    Export(ExportArgs),
+    /// Recompute everything and name what is not as it was sealed
+    Verify(VerifyArgs),
+    /// Put sealed bytes back after somebody changed the ledger
+    Correct(CorrectArgs),
+    /// Look at a workflow
+    #[command(subcommand)]
+    Workflow(WorkflowCommand),
+    /// Print the JSON Schemas of everything written and answered
+    Schema(SchemaArgs),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show the main job, end to end, in a throw-away repository
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The ledger's branch [default: ledger.branch, else stepseal-ledger]
+    #[arg(long, value_name = "NAME")]
+    pub branch: Option<String>,
+    /// Share the ledger through this git remote
+    #[arg(long, value_name = "NAME")]
+    pub remote: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  stepseal delegate --plan specs/001-albums/tasks.md --dry-run\n  stepseal delegate --plan workflows/checkout.yaml --work-item SHOP-7\n  stepseal delegate --prompt \"Fix the login\" --work-item LOGIN-1")]
+pub struct DelegateArgs {
+    /// A plan: native YAML, TOML or JSON, or spec-kit's tasks.md; DIR holds one; - is stdin
+    #[arg(long, value_name = "FILE|DIR|-")]
+    pub plan: Option<String>,
+    /// What the plan is, when it should not be guessed
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub plan_format: Option<FormatArg>,
+    /// The work in words, when there is no plan; becomes the title
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// The item's id [default: the spec folder's name, else a slug of the title]
+    #[arg(long, visible_alias = "structured-work-item", value_name = "ID")]
+    pub work_item: Option<String>,
+    /// A published workflow, when there is no plan
+    #[arg(long, value_name = "NAME[@VERSION]")]
+    pub workflow: Option<String>,
+    /// The item's title [default: the plan's]
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+    /// 0 is most urgent
+    #[arg(long, value_name = "N")]
+    pub priority: Option<u32>,
+    #[arg(long, value_name = "TEXT")]
+    pub label: Vec<String>,
+    /// Who is accountable for the item
+    #[arg(long, value_name = "ID")]
+    pub owner: Option<String>,
+    /// What becomes of a plan's checkpoints
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub gates: Option<GatesArg>,
+    /// Show waves and warnings; record nothing; needs no repository
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Plan formats by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    Yaml,
+    Toml,
+    Json,
+    SpecKit,
+}
+
+/// What becomes of checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GatesArg {
+    /// Review gates; one whose steps are all done is imported as done
+    Keep,
+    /// Left out
+    Drop,
+    /// Review gates, and those already passed wait for people too
+    Ask,
+}
+
+#[derive(Debug, Args)]
+pub struct ScheduleArgs {
+    /// The item
+    #[arg(value_name = "ITEM", required_unless_present = "work_item")]
+    pub item: Option<String>,
+    #[arg(long, visible_alias = "structured-work-item", value_name = "ID", conflicts_with = "item")]
+    pub work_item: Option<String>,
+    /// Print the ready attempts as a matrix for GitHub Actions
+    #[arg(long)]
+    pub matrix: bool,
+}
+
+/// How an item is named beside a step.
+#[derive(Debug, Clone, Args)]
+pub struct ItemArg {
+    /// The item
+    #[arg(long, visible_alias = "structured-work-item", value_name = "ID")]
+    pub work_item: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  stepseal claim --work-item ALBUMS --step T002\n  stepseal claim --next --quiet                one line: item, step, attempt, claim id")]
+pub struct ClaimArgs {
+    /// Take the first ready step, of whichever item
+    #[arg(long, conflicts_with_all = ["step", "attempt"])]
+    pub next: bool,
+    /// The item
+    #[arg(long, visible_alias = "structured-work-item", value_name = "ID", required_unless_present = "next")]
+    pub work_item: Option<String>,
+    #[arg(long, value_name = "KEY")]
+    pub step: Option<String>,
+    /// The queued KEY.N, or a name of your own for it
+    #[arg(long, value_name = "ATTEMPT")]
+    pub attempt: Option<String>,
+    /// Entry criteria you say hold
+    #[arg(long, value_name = "ID", value_delimiter = ',', num_args = 1..)]
+    pub attest: Vec<String>,
+    /// Say all entry criteria hold; recorded as not checked one by one
+    #[arg(long)]
+    pub attest_all: bool,
+    /// How long you expect to need; recorded, never enforced by a timer
+    #[arg(long, value_name = "DURATION")]
+    pub lease: Option<String>,
+    /// With --next: only steps of this role, or of none
+    #[arg(long, value_name = "ROLE", requires = "next")]
+    pub role: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct BriefArgs {
+    #[arg(value_name = "ITEM")]
+    pub item: String,
+    #[arg(value_name = "STEP")]
+    pub step: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  stepseal complete --work-item ALBUMS --step T002 --outcome \"eslint 9\" --output .eslintrc.json\n  stepseal complete --work-item SHOP-7 --step schema --outcome done --verified reversible --run-checks\n  stepseal complete --work-item ALBUMS --step T002 --status failed --outcome \"no network\"")]
+pub struct CompleteArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    #[arg(long, value_name = "KEY")]
+    pub step: Option<String>,
+    /// KEY.N, or the name it was claimed under
+    #[arg(long, value_name = "ATTEMPT")]
+    pub attempt: Option<String>,
+    /// The claim id: needed when another work tree made the claim
+    #[arg(long, value_name = "ID")]
+    pub claim: Option<String>,
+    #[arg(long, value_enum, default_value = "completed")]
+    pub status: EndingArg,
+    /// What came of it
+    #[arg(long, value_name = "TEXT")]
+    pub outcome: String,
+    /// What should happen next [default: what the schedule says]
+    #[arg(long, value_name = "TEXT")]
+    pub next_action: Option<String>,
+    /// An exit criterion that holds, with where to look
+    #[arg(long, value_name = "ID[=EVIDENCE]", num_args = 1..)]
+    pub verified: Vec<String>,
+    /// Run the checks of the other exit criteria
+    #[arg(long)]
+    pub run_checks: bool,
+    /// A file the work produced; recorded by content
+    #[arg(long, value_name = "PATH")]
+    pub output: Vec<String>,
+    /// A further causal link to an event of the item
+    #[arg(long, value_name = "REL=EVENT-ID")]
+    pub link: Vec<String>,
+}
+
+/// How an attempt ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EndingArg {
+    Completed,
+    /// It could not be done
+    Failed,
+    /// The work as asked is wrong
+    Rejected,
+}
+
+#[derive(Debug, Args)]
+pub struct SkipArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    #[arg(long, value_name = "KEY")]
+    pub step: String,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+#[derive(Debug, Args)]
+pub struct RequeueArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    #[arg(long, value_name = "KEY")]
+    pub step: String,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Take the claim from a holder who is gone
+    #[arg(long)]
+    pub lapsed: bool,
+    /// With --lapsed: before the lease ends, or without one; needs --reason
+    #[arg(long, requires = "lapsed", requires = "reason")]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    #[arg(long, value_name = "KEY")]
+    pub step: String,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// The claim id, when you are not its executor by name
+    #[arg(long, value_name = "ID")]
+    pub claim: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GateCommand {
+    /// Say yes; the quorum decides
+    Approve(ApproveArgs),
+    /// Say no: the item goes back
+    Reject(RejectArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    #[arg(long, value_name = "KEY")]
+    pub step: String,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// What has to be done although it passes
+    #[arg(long, value_name = "TEXT")]
+    pub follow_up: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RejectArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    #[arg(long, value_name = "KEY")]
+    pub step: String,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// The step the item goes back to [default: the gate's rejectTo]
+    #[arg(long, value_name = "KEY")]
+    pub return_to: Option<String>,
+    /// Take the claims of steps that become void
+    #[arg(long)]
+    pub release_claims: bool,
+    #[arg(long, value_name = "TEXT")]
+    pub follow_up: Vec<String>,
+    /// Show which steps would become void; record nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ReviewCommand {
+    /// Suspect a duplicate: no claims until it is decided
+    Flag(FlagArgs),
+    /// Drop the suspicion
+    Clear(ClearArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct FlagArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// The item it may repeat
+    #[arg(long, value_name = "ID")]
+    pub suspect: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ClearArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    /// Why it is no duplicate
+    #[arg(long, value_name = "TEXT")]
+    pub rationale: String,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// One item; all of them when left out
+    #[arg(value_name = "ITEM")]
+    pub item: Option<String>,
+    #[arg(long, visible_alias = "structured-work-item", value_name = "ID", conflicts_with = "item")]
+    pub work_item: Option<String>,
+    /// Every fact that keeps this step from starting
+    #[arg(long, value_name = "STEP")]
+    pub why_not: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// One item; the whole ledger when left out
+    #[arg(value_name = "ITEM")]
+    pub item: Option<String>,
+    /// The history as it was at this commit of the ledger
+    #[arg(long, value_name = "COMMIT")]
+    pub at: Option<String>,
+    /// Only the last N events
+    #[arg(short = 'n', long, value_name = "N")]
+    pub last: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Only these items
+    #[arg(value_name = "ITEM")]
+    pub items: Vec<String>,
+    /// The format
+    #[arg(long, value_parser = ["json"], default_value = "json")]
+    pub format: String,
+    /// Write to stdout, as it does anyway
+    #[arg(long, conflicts_with = "tree")]
+    pub stdout: bool,
+    /// Write the ledger's own files below DIR instead
+    #[arg(long, value_name = "DIR")]
+    pub tree: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Walk every commit as well
+    #[arg(long)]
+    pub deep: bool,
+    /// A mark kept elsewhere: SIZE ROOT, as verify prints it
+    #[arg(long, value_name = "MARK")]
+    pub mark: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct CorrectArgs {
+    /// The item; left out for files that concern the whole ledger
+    #[arg(value_name = "ITEM")]
+    pub item: Option<String>,
+    /// The damaged file; every damaged one of the item when left out
+    #[arg(long, value_name = "PATH")]
+    pub path: Vec<String>,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WorkflowCommand {
+    /// Print the steps in launch order
+    Show(WorkflowArgs),
+    /// Print the step graph as Mermaid
+    Graph(WorkflowArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct WorkflowArgs {
+    /// A file, or a published NAME or NAME@VERSION
+    #[arg(value_name = "FILE|NAME[@VERSION]")]
+    pub workflow: String,
+    /// With graph: colour the steps by where this item stands
+    #[arg(long, visible_alias = "structured-work-item", value_name = "ID")]
+    pub work_item: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// One schema; the list of names when left out
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Write them all below DIR
+    #[arg(long, value_name = "DIR", conflicts_with = "name")]
+    pub all: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every setting that holds
+    List(ConfigListArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigListArgs {
+    /// With where each value comes from
+    #[arg(long)]
+    pub origin: bool,
+    /// The defaults, as a file with comments
+    #[arg(long, conflicts_with = "origin")]
+    pub defaults: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Keep the repository in DIR, which must not exist or be empty
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}

@@ -1,0 +1,112 @@
+//! `brief`: all a worker needs for one step (C3).
+
+use super::super::Reply;
+use super::super::args::BriefArgs;
+use super::super::error::{Failure, next};
+use super::super::session::Session;
+use super::super::ui::{Line, Ui, plain, shell, short};
+use super::super::view::BriefView;
+use crate::domain::id::{ItemId, StepKey};
+use crate::domain::refusal::Refusal;
+use crate::report::{self, BriefReport};
+
+pub(super) fn run(args: &BriefArgs, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
+    let (item, key): (ItemId, StepKey) = (args.item.parse()?, args.step.parse()?);
+    let ledger = session.ledger()?;
+    let fold = ledger
+        .snapshot()
+        .and_then(|snapshot| snapshot.known_item(&item))
+        .map_err(|error| session.ledger_failure(&error))?;
+    let at = fold.workflow.position(&key).ok_or_else(|| {
+        let nearest = fold.workflow.nearest_key(key.as_str()).cloned();
+        let unknown = Refusal::UnknownStep { item: item.clone(), key: key.to_string(), nearest };
+        super::super::error::refusal(&unknown, &session.asker())
+    })?;
+    let brief = report::brief(&fold.workflow, &fold.state, at);
+    let mut reply = Reply::new("brief", &BriefView { brief: brief.clone() });
+    let heading = format!("{item} {key}  {}", plain(&brief.title));
+    reply.lines.push(Line::Text(heading));
+    reply.lines.push(Line::Text(format!("of {}: {}", item, plain(&brief.item_title))));
+    reply.lines.push(Line::Blank);
+    describe(&mut reply.lines, &brief, true, ui);
+    if brief.state == "ready" {
+        let mut claim = next(["claim", "--work-item", item.as_str(), "--step", key.as_str()]);
+        let entry: Vec<&str> = brief.entry.iter().map(|criterion| criterion.id.as_str()).collect();
+        if !entry.is_empty() {
+            claim = claim.with(["--attest".to_owned(), entry.join(",")]);
+        }
+        reply.next.push(claim);
+    }
+    Ok(reply)
+}
+
+/// The brief's lines: whole, or what a claim's few lines have room for.
+pub(super) fn describe(lines: &mut Vec<Line>, brief: &BriefReport, whole: bool, ui: &Ui<'_>) {
+    let mut say = |name: &str, what: String| {
+        lines.push(Line::Row(vec![name.to_owned(), what]));
+    };
+    let text = |text: &str| if whole { plain(text) } else { short(text, 160) };
+    if whole {
+        say("state", brief.state.clone());
+        if let Some(attempt) = &brief.attempt_id {
+            say("attempt", attempt.to_string());
+        }
+        if let (Some(plan), Some(line)) = (&brief.plan, brief.plan_line) {
+            say("plan", format!("{}:{line}", plain(plan)));
+        }
+        if let Some(phase) = &brief.phase {
+            say("phase", plain(phase));
+        }
+        if let Some(role) = &brief.role {
+            say("role", role.clone());
+        }
+        if let Some(prompt) = &brief.item_description {
+            say("asked", plain(prompt));
+        }
+    }
+    if let Some(description) = &brief.description {
+        say("about", text(description));
+    }
+    if let Some(done) = &brief.done {
+        say("done when", text(done));
+    }
+    for criterion in &brief.entry {
+        say("entry", format!("{}: {}", criterion.id, plain(&criterion.text)));
+    }
+    for criterion in &brief.exit {
+        let check = criterion
+            .check
+            .as_ref()
+            .map(|run| format!("  (check: {})", shell(run)))
+            .unwrap_or_default();
+        say("exit", format!("{}: {}{check}", criterion.id, plain(&criterion.text)));
+    }
+    if !brief.constraints.is_empty() {
+        say("shares", brief.constraints.join(", "));
+    }
+    if let Some(run) = &brief.execute {
+        say("execute", shell(run));
+    }
+    if let Some(back) = &brief.returned {
+        say("returned", format!("by {}: \"{}\"", back.by, text(&back.reason)));
+    }
+    for earlier in &brief.earlier {
+        let outcome = earlier.outcome.as_deref().unwrap_or("");
+        let void = if earlier.void { ", void" } else { "" };
+        say("earlier", format!("{} {}{void}: {}", earlier.attempt_id, earlier.state, text(outcome)));
+    }
+    let handoffs = brief.predecessors.iter().filter(|before| before.outcome.is_some());
+    for before in handoffs.take(if whole { usize::MAX } else { 3 }) {
+        let outcome = before.outcome.as_deref().unwrap_or("");
+        let mut line = format!("{} {}", before.step_key, text(outcome));
+        if whole {
+            if let Some(next) = &before.next_action {
+                line.push_str(&format!("  {} {}", ui.mark('→'), plain(next)));
+            }
+            for output in &before.outputs {
+                line.push_str(&format!("  [{} {}]", plain(&output.path), output.sha256));
+            }
+        }
+        say("after", line);
+    }
+}

@@ -1,0 +1,152 @@
+//! One file a verb: parse what was typed, ask, show what came back.
+
+mod brief;
+mod claim;
+mod complete;
+mod config;
+mod correct;
+mod delegate;
+mod demo;
+mod export;
+mod gate;
+mod init;
+mod log;
+mod review;
+mod schedule;
+mod schema;
+mod status;
+mod step;
+mod verify;
+mod workflow;
+
+use super::Reply;
+use super::args::Command;
+use super::error::Failure;
+use super::session::Session;
+use super::ui::Ui;
+use crate::domain::id::{ItemId, StepKey};
+use crate::domain::schedule::{Answer, Schedule};
+use crate::domain::workflow::Workflow;
+use crate::ledger::{ItemFold, Receipt};
+
+/// Runs the verb.
+pub(super) fn run(
+    command: &Command,
+    session: &Session,
+    ui: &mut Ui<'_>,
+) -> Result<Reply, Failure> {
+    match command {
+        Command::Init(args) => init::run(args, session),
+        Command::Delegate(args) => delegate::run(args, session, ui),
+        Command::Schedule(args) => schedule::run(args, session, ui),
+        Command::Claim(args) => claim::run(args, session, ui),
+        Command::Brief(args) => brief::run(args, session, ui),
+        Command::Complete(args) => complete::run(args, session, ui),
+        Command::Skip(args) => step::skip(args, session),
+        Command::Requeue(args) => step::requeue(args, session),
+        Command::Release(args) => step::release(args, session),
+        Command::Gate(args) => gate::run(args, session),
+        Command::Review(args) => review::run(args, session),
+        Command::Status(args) => status::run(args, session, ui),
+        Command::Log(args) => log::run(args, session, ui),
+        Command::Export(args) => export::run(args, session),
+        Command::Verify(args) => verify::run(args, session, ui),
+        Command::Correct(args) => correct::run(args, session),
+        Command::Workflow(args) => workflow::run(args, session, ui),
+        Command::Schema(args) => schema::run(args, session),
+        Command::Config(args) => config::run(args, session),
+        Command::Demo(args) => demo::run(args, session, ui),
+    }
+}
+
+/// What is open after an act: ready steps and pending gates, in launch order.
+struct Open {
+    ready: Vec<StepKey>,
+    gates: Vec<StepKey>,
+    held: Vec<(StepKey, String)>,
+    done: bool,
+    /// A tie among the ready ones, in words.
+    tie: Option<String>,
+}
+
+impl Open {
+    fn of(fold: &ItemFold) -> Self {
+        let ItemFold { workflow, state } = fold;
+        let schedule = Schedule::of(workflow, state);
+        let key = |at: usize| workflow.steps()[at].key.clone();
+        let (mut gates, mut held) = (Vec::new(), Vec::new());
+        for (at, answer) in schedule.answers.iter().enumerate() {
+            match answer {
+                Answer::PendingGate(_) => gates.push(key(at)),
+                Answer::InProgress(_) => {
+                    let claim = state.steps[at].current().and_then(|a| a.claim.as_ref());
+                    held.push((key(at), claim.map(|c| c.executor.to_string()).unwrap_or_default()));
+                }
+                Answer::Done(_)
+                | Answer::Ready { .. }
+                | Answer::Held { .. }
+                | Answer::NeedsRequeue { .. }
+                | Answer::Unopened
+                | Answer::Waiting => {}
+            }
+        }
+        Self {
+            ready: schedule.ready.iter().map(|&at| key(at)).collect(),
+            gates,
+            held,
+            done: schedule.done.iter().all(|done| *done),
+            tie: tie(workflow, &schedule.ready),
+        }
+    }
+
+    /// From what an act recorded.
+    fn after<T>(receipt: &Receipt<T>, item: &ItemId) -> Option<Self> {
+        receipt.items.get(item).map(Self::of)
+    }
+
+    /// `api, web (tie at order 3: api first)`.
+    fn ready_words(&self) -> String {
+        let mut words = names(&self.ready, 8);
+        if let Some(tie) = &self.tie {
+            words.push_str(&format!(" ({tie})"));
+        }
+        words
+    }
+}
+
+fn tie(workflow: &Workflow, ready: &[usize]) -> Option<String> {
+    let pair = ready
+        .windows(2)
+        .find(|pair| workflow.steps()[pair[0]].order == workflow.steps()[pair[1]].order)?;
+    let first = &workflow.steps()[pair[0]];
+    Some(format!("tie at order {}: {} first", first.order, first.key))
+}
+
+/// Keys, at most some of them, with the count of the rest.
+fn names(keys: &[StepKey], most: usize) -> String {
+    let named: Vec<&str> = keys.iter().take(most).map(StepKey::as_str).collect();
+    let rest = keys.len().saturating_sub(most);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("{}{more}", named.join(", "))
+}
+
+/// What to type after an act on an item: claim what is ready, decide what waits, or look.
+fn onwards(item: &ItemId, open: &Open, session: &Session) -> Vec<super::error::Next> {
+    use super::error::next;
+    let executor = session.who.executor.as_ref();
+    let with = |next: super::error::Next| match executor {
+        Some(executor) => next.with(["--executor", executor]),
+        None => next,
+    };
+    if let Some(step) = open.ready.first() {
+        return vec![with(next(["claim", "--work-item", item.as_str(), "--step", step.as_str()]))];
+    }
+    if let Some(gate) = open.gates.first() {
+        let approve = ["gate", "approve", "--work-item", item.as_str(), "--step", gate.as_str()];
+        return vec![next(approve).with(["--reason", "…"])];
+    }
+    if open.done {
+        return vec![next(["verify"])];
+    }
+    vec![next(["status", item.as_str()])]
+}

@@ -1,0 +1,465 @@
+//! `status`: where items stand, and why (FR-015).
+
+use super::super::Reply;
+use super::super::args::StatusArgs;
+use super::super::error::{Failure, next, refusal};
+use super::super::session::Session;
+use super::super::ui::{Line, Ui, clock, plain, short, span};
+use super::super::view::{
+    HolderView, ItemView, PortfolioItem, PortfolioView, StoppedItem, WhyNotFact, WhyNotView,
+};
+use super::{Open, names, onwards};
+use crate::domain::id::{ItemId, StepKey};
+use crate::domain::refusal::Refusal;
+use crate::domain::schedule::{Answer, Hold, Schedule};
+use crate::domain::state::Imported;
+use crate::ledger::{ItemFold, Portfolio, Row};
+use crate::report::{self, ItemReport, StepReport};
+
+/// How many waiting steps a person is shown one by one.
+const WAITING: usize = 8;
+
+pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
+    let given = args.item.as_ref().or(args.work_item.as_ref());
+    let ledger = session.ledger()?;
+    let snapshot = ledger.snapshot().map_err(|error| session.ledger_failure(&error))?;
+    let Some(given) = given else {
+        if args.why_not.is_some() {
+            return Err(Failure::usage("--why-not needs the item: status ITEM --why-not STEP"));
+        }
+        let portfolio = snapshot.portfolio().map_err(|error| session.ledger_failure(&error))?;
+        return Ok(everything(&portfolio, session, ui));
+    };
+    let item: ItemId = given.parse()?;
+    let fold = snapshot.known_item(&item).map_err(|error| session.ledger_failure(&error))?;
+    match &args.why_not {
+        Some(step) => why_not(&fold, step, session),
+        None => Ok(one(&fold, session, ui)),
+    }
+}
+
+/// A row of the portfolio as data.
+pub(super) fn portfolio_item(row: &Row) -> PortfolioItem {
+    PortfolioItem {
+        work_item_id: row.id.clone(),
+        title: row.title.clone(),
+        status: row.status.clone(),
+        flags: row.flags.clone(),
+        steps_done: row.done,
+        steps_total: row.steps,
+        workflow: row.workflow.clone(),
+        ready: row.ready.clone(),
+        ready_count: row.ready_count,
+        pending_gates: row.gates.clone(),
+        in_progress: row
+            .in_progress
+            .iter()
+            .map(|(attempt, executor, at)| HolderView {
+                attempt_id: attempt.clone(),
+                executor: executor.clone(),
+                claimed_at: *at,
+            })
+            .collect(),
+        waiting_since: row.waiting_since,
+        registered_at: row.registered_at,
+        last_at: row.last_at,
+        owner: row.owner.clone(),
+        priority: row.priority,
+        labels: row.labels.clone(),
+    }
+}
+
+pub(super) fn stopped(portfolio: &Portfolio) -> Vec<StoppedItem> {
+    portfolio
+        .stopped
+        .iter()
+        .map(|stopped| StoppedItem {
+            work_item_id: stopped.id.clone(),
+            path: stopped.stop.path.clone(),
+            what: stopped.stop.what.clone(),
+        })
+        .collect()
+}
+
+fn everything(portfolio: &Portfolio, session: &Session, ui: &Ui<'_>) -> Reply {
+    let view = PortfolioView {
+        items: portfolio.rows.iter().map(portfolio_item).collect(),
+        stopped: stopped(portfolio),
+    };
+    let mut reply = Reply::new("portfolio", &view);
+    let now = session.now();
+    if !portfolio.rows.is_empty() {
+        let head = ["ITEM", "STATUS", "DONE", "WORKFLOW", "NOW", "NEXT", "OLDEST WAIT"];
+        reply.lines.push(Line::Row(head.map(str::to_owned).to_vec()));
+    }
+    for row in &portfolio.rows {
+        let dash = ui.mark('–');
+        let holders: Vec<String> = row
+            .in_progress
+            .iter()
+            .take(3)
+            .map(|(attempt, by, _)| format!("{} {} {by}", ui.mark('●'), attempt.key()))
+            .collect();
+        let more = row.in_progress.len().saturating_sub(3);
+        let mut now_cell = holders.join(", ");
+        if more > 0 {
+            now_cell.push_str(&format!(" +{more}"));
+        }
+        let mut open: Vec<String> =
+            row.ready.iter().take(3).map(|key| format!("{} {key}", ui.mark('○'))).collect();
+        open.extend(row.gates.iter().take(2).map(|key| format!("{} {key}", ui.mark('◆'))));
+        let mut next_cell = open.join(", ");
+        if row.ready_count > 3 {
+            next_cell.push_str(&format!(" +{}", row.ready_count - 3));
+        }
+        let wait = row.waiting_since.map(|since| span((now - since).num_seconds()));
+        let or_dash = |text: String| if text.is_empty() { dash.clone() } else { text };
+        reply.lines.push(Line::Row(vec![
+            row.id.to_string(),
+            row.status.clone(),
+            format!("{}/{}", row.done, row.steps),
+            row.workflow.clone(),
+            or_dash(now_cell),
+            or_dash(next_cell),
+            or_dash(wait.unwrap_or_default()),
+        ]));
+        reply.quiet.push_str(&format!("{}\t{}\n", row.id, row.status));
+    }
+    for stopped in &portfolio.stopped {
+        let text = format!("{}\tstopped\t{} {}\n", stopped.id, stopped.stop.path, stopped.stop.what);
+        reply.quiet.push_str(&text);
+        let what = format!("{} {}", stopped.stop.path, plain(&stopped.stop.what));
+        reply.warnings.push((format!("{} is stopped: {what}", stopped.id), None));
+    }
+    let count = portfolio.rows.len();
+    if count == 0 && portfolio.stopped.is_empty() {
+        reply.lines.push(Line::Text("no items yet".into()));
+        reply.next.push(next(["delegate", "--plan", "FILE", "--dry-run"]));
+        return reply;
+    }
+    let ready: u32 = portfolio.rows.iter().map(|row| row.ready_count).sum();
+    let held: usize = portfolio.rows.iter().map(|row| row.in_progress.len()).sum();
+    let plural = |n: u64, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+    let working = match held {
+        0 => "nobody working".to_owned(),
+        n => plural(n as u64, "step held", "steps held"),
+    };
+    reply.aside = vec![
+        Line::Blank,
+        Line::Text(format!(
+            "{} · {} · {working}",
+            plural(count as u64, "item", "items"),
+            plural(u64::from(ready), "step ready", "steps ready")
+        )),
+    ];
+    if !portfolio.stopped.is_empty() {
+        reply.next.push(next(["verify"]));
+    } else if ready > 0 {
+        reply.next.push(next(["claim", "--next"]));
+    } else if let Some(row) = portfolio.rows.iter().find(|row| row.status != "completed") {
+        reply.next.push(next(["status", row.id.as_str()]));
+    }
+    reply
+}
+
+fn one(fold: &ItemFold, session: &Session, ui: &Ui<'_>) -> Reply {
+    let report = report::item(&fold.workflow, &fold.state);
+    let mut reply = Reply::new("status", &ItemView { item: report.clone() });
+    let now = session.now();
+    reply.quiet = format!("{}\t{}\n", report.work_item_id, report.status);
+    let round = if report.round > 1 { format!(", round {}", report.round) } else { String::new() };
+    reply.lines.push(Line::Text(format!(
+        "{}  {} · {}{round} · {} of {} done · {}@{} · {}",
+        report.work_item_id,
+        short(&report.title, 80),
+        report.status,
+        report.steps_done,
+        report.steps_total,
+        report.workflow.name,
+        report.workflow.version,
+        match report.baseline {
+            crate::domain::event::Baseline::Pre => "provisional, not integrated",
+            crate::domain::event::Baseline::Post => "integrated",
+        }
+    )));
+    reply.lines.push(Line::Blank);
+    step_rows(&mut reply.lines, &report, session, ui);
+    reply.lines.push(Line::Blank);
+    if let Some(review) = &report.review {
+        let at = clock(review.at, now, &session.config);
+        let what = format!("{} flagged it at {at}: \"{}\"", review.by, short(&review.reason, 120));
+        reply.lines.push(Line::Row(vec!["why here".into(), what]));
+    } else if let Some(back) = &report.last_return {
+        let at = clock(back.at, now, &session.config);
+        let gate = back.gate.as_ref().map(|gate| format!("rejected {}", gate.key()));
+        let gate = gate.unwrap_or_else(|| "sent it back".into());
+        let what = format!("{} {gate} at {at}: \"{}\"", back.by, short(&back.reason, 120));
+        reply.lines.push(Line::Row(vec!["why here".into(), what]));
+    }
+    let open = Open::of(fold);
+    for step in report.steps.iter().filter(|step| step.state == "held").take(3) {
+        reply.lines.push(Line::Row(vec!["to do".into(), remaining(step)]));
+    }
+    if matches!(reply.lines.last(), Some(Line::Blank)) {
+        reply.lines.pop();
+    }
+    let own = session.asker().executor;
+    let held = open.held.iter().find(|(_, by)| own.as_ref().is_none_or(|own| own == by));
+    reply.next = match held {
+        Some((step, _)) => {
+            let id = report.work_item_id.as_str();
+            let words = ["complete", "--work-item", id, "--step", step.as_str()];
+            vec![next(words).with(["--outcome", "…"])]
+        }
+        None => onwards(&report.work_item_id, &open, session)
+            .into_iter()
+            .filter(|next| next.argv.get(1).is_none_or(|verb| verb != "status"))
+            .collect(),
+    };
+    reply
+}
+
+/// What a held step still needs.
+fn remaining(step: &StepReport) -> String {
+    let open: Vec<String> = step
+        .exit
+        .iter()
+        .filter(|criterion| !criterion.met)
+        .map(|criterion| {
+            let check = if criterion.check.is_some() { " (has a check)" } else { "" };
+            format!("{}{check}", criterion.id)
+        })
+        .collect();
+    if open.is_empty() {
+        return format!("{} has no open exit criteria; it needs an outcome", step.key);
+    }
+    format!("{}: verify {}", step.key, open.join(", "))
+}
+
+fn step_rows(lines: &mut Vec<Line>, report: &ItemReport, session: &Session, ui: &Ui<'_>) {
+    let now = session.now();
+    let waiting = report.steps.iter().filter(|step| step.state == "waits").count();
+    let mut shown = 0;
+    for step in &report.steps {
+        let waits = step.state == "waits";
+        if waits {
+            shown += 1;
+            if waiting > WAITING && shown > WAITING - 1 {
+                continue;
+            }
+        }
+        let mark = ui.mark(match (step.state.as_str(), step.gate.is_some()) {
+            ("done" | "imported" | "skipped", _) => '✓',
+            ("held", _) => '●',
+            ("ready", _) => '○',
+            ("needs-requeue" | "blocked", _) => '!',
+            (_, true) => '◆',
+            _ => '·',
+        });
+        let who = match (&step.executor, step.state.as_str()) {
+            (Some(executor), "done" | "held") => executor.to_string(),
+            (_, "open") => "decide".into(),
+            (_, "done") => {
+                let by = step.attempts.last().and_then(|attempt| attempt.approvals.last());
+                by.map_or_else(|| "done".into(), ToString::to_string)
+            }
+            (_, state) => state.to_owned(),
+        };
+        let mut detail = Vec::new();
+        if step.state == "held"
+            && let (Some(attempt), Some(at)) = (&step.attempt_id, step.claimed_at)
+        {
+            detail.push(format!("{attempt}, held {}", span((now - at).num_seconds())));
+            if let Some(until) = step.lease_until {
+                detail.push(format!("lease until {}", clock(until, now, &session.config)));
+            }
+        }
+        if step.round > 1 {
+            detail.push(format!("round {}", step.round));
+        }
+        if waits {
+            detail.push(names(&step.waits_for, 4));
+        } else if let Some(reason) = &step.reason {
+            detail.push(plain(reason));
+        }
+        lines.push(Line::Row(vec![
+            format!("  {mark} {}", step.key),
+            who,
+            short(&step.title, 60),
+            detail.join(", "),
+        ]));
+    }
+    if waiting > WAITING {
+        let rest: Vec<StepKey> = report
+            .steps
+            .iter()
+            .filter(|step| step.state == "waits")
+            .skip(WAITING - 1)
+            .map(|step| step.key.clone())
+            .collect();
+        lines.push(Line::Row(vec![
+            format!("  {} {} more", ui.mark('·'), rest.len()),
+            "wait".into(),
+            names(&rest, 6),
+            String::new(),
+        ]));
+    }
+}
+
+/// Every fact that keeps a step from starting.
+fn why_not(fold: &ItemFold, step: &str, session: &Session) -> Result<Reply, Failure> {
+    let key: StepKey = step.parse()?;
+    let ItemFold { workflow, state } = fold;
+    let at = workflow.position(&key).ok_or_else(|| {
+        let nearest = workflow.nearest_key(step).cloned();
+        let unknown = Refusal::UnknownStep { item: state.id.clone(), key: step.into(), nearest };
+        refusal(&unknown, &session.asker())
+    })?;
+    let schedule = Schedule::of(workflow, state);
+    let report = report::item(workflow, state);
+    let word = report.steps[at].state.clone();
+    let facts = facts(fold, &schedule, at);
+    let opens = path_to(fold, &schedule, at);
+    let view = WhyNotView {
+        work_item_id: state.id.clone(),
+        step_key: key.clone(),
+        state: word.clone(),
+        facts: facts.clone(),
+        opens_when: opens.clone(),
+    };
+    let mut reply = Reply::new("why-not", &view);
+    let count = match facts.len() {
+        0 => String::new(),
+        1 => ": one fact holds it".into(),
+        n => format!(": {n} facts hold it"),
+    };
+    let head = match word.as_str() {
+        "ready" => format!("{key} can start now"),
+        "open" => format!("{key} is a gate that people can decide now"),
+        "held" => format!("{key} is held by {}", report.steps[at].executor.as_ref().map_or("", |e| e.as_str())),
+        "done" | "imported" | "skipped" => format!("{key} is {word}"),
+        _ => format!("{key} cannot start{count}"),
+    };
+    reply.lines.push(Line::Text(head));
+    for fact in &facts {
+        reply.lines.push(Line::Row(vec![format!("  {}", fact.rule), plain(&fact.what)]));
+    }
+    if opens.len() > 1 {
+        let shown: Vec<String> = opens
+            .iter()
+            .map(|key| {
+                let gate = workflow.step(key).is_some_and(crate::domain::workflow::Step::is_gate);
+                if gate { format!("◆ {key}") } else { key.to_string() }
+            })
+            .collect();
+        reply.lines.push(Line::Row(vec!["opens when".into(), shown.join(" → ")]));
+    }
+    reply.next = onwards(&state.id, &Open::of(fold), session);
+    Ok(reply)
+}
+
+fn facts(fold: &ItemFold, schedule: &Schedule, at: usize) -> Vec<WhyNotFact> {
+    let ItemFold { workflow, state } = fold;
+    let step = &workflow.steps()[at];
+    let mut facts = Vec::new();
+    let mut say = |rule: &str, what: String, steps: Vec<StepKey>| {
+        facts.push(WhyNotFact { rule: rule.to_owned(), what, steps });
+    };
+    let key = |at: usize| workflow.steps()[at].key.clone();
+    match &schedule.answers[at] {
+        Answer::Waiting | Answer::Unopened => {
+            let open = workflow.graph().all_blockers(at, &schedule.done);
+            let written: Vec<usize> = workflow.graph().needs(at).to_vec();
+            let implied: Vec<StepKey> =
+                open.iter().filter(|b| !written.contains(b)).map(|&b| key(b)).collect();
+            if !implied.is_empty() {
+                let definition = &step.definition;
+                let rule = match (definition.parallelizable, definition.group.is_some()) {
+                    (false, _) => "is sequential: every lower step first",
+                    (true, true) => "waits for every lower step outside its group",
+                    (true, false) if definition.needs.is_some() => "waits for every lower gate",
+                    (true, false) => "waits for every lower sequential step and other groups",
+                };
+                let text = format!("{} {rule}. Open: {}", step.key, names(&implied, 12));
+                say("order", text, implied);
+            }
+            for need in written.iter().filter(|need| !schedule.done[**need]) {
+                let source = step.definition.source.as_ref();
+                let line = source.and_then(|s| s.needs.iter().find(|n| n.key == key(*need)));
+                let why = match (line, &state.plan) {
+                    (Some(line), Some(plan)) => match &line.path {
+                        Some(path) => format!("{}, both name {path} ({}:{})", key(*need), plan.path, line.line),
+                        None => format!("{}, named in the plan ({}:{})", key(*need), plan.path, line.line),
+                    },
+                    _ => format!("{}, named in the workflow", key(*need)),
+                };
+                say("needs", why, vec![key(*need)]);
+            }
+        }
+        Answer::Held { hold, .. } => match hold {
+            Hold::Review => {
+                let flag = state.review.flagged.as_ref();
+                let reason = flag.map(|f| format!("{}: \"{}\"", f.by, f.reason)).unwrap_or_default();
+                say("review", format!("the item is under review by {reason}"), Vec::new());
+            }
+            Hold::Item(phase) => say("item", format!("the item is {}", phase.word()), Vec::new()),
+            Hold::Blockers(ids) => {
+                let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+                say("blocker", ids.join(", "), Vec::new());
+            }
+            Hold::Constraint { constraint, by, in_progress } => {
+                let how = if *in_progress { "is in progress" } else { "is ready and goes first" };
+                let text = format!("shares {constraint} with {}, which {how}", key(*by));
+                say("constraint", text, vec![key(*by)]);
+            }
+        },
+        Answer::NeedsRequeue { attempt, ended } => {
+            let text = format!("{attempt} ended as {}; it needs a requeue", ended.word());
+            say("ended", text, Vec::new());
+        }
+        Answer::Done(_) | Answer::InProgress(_) | Answer::Ready { .. } | Answer::PendingGate(_) => {}
+    }
+    let waits = matches!(schedule.answers[at], Answer::Waiting);
+    if waits
+        && let Some(back) = &state.last_return
+    {
+        let open: Vec<StepKey> = back
+            .void
+            .iter()
+            .filter(|void| {
+                workflow.position(void).is_some_and(|v| {
+                    v != at && !schedule.done[v] && workflow.graph().dependents(v)[at]
+                        && state.steps[v].imported.is_none_or(|(how, _)| how == Imported::Void)
+                })
+            })
+            .cloned()
+            .collect();
+        if !open.is_empty() {
+            let gate = back.gate.as_ref().map(|g| format!(" when {} rejected {}", back.by, g.key()));
+            let text = format!(
+                "{} voided{} at {}",
+                names(&open, 8),
+                gate.unwrap_or_default(),
+                back.at.format("%H:%M")
+            );
+            say("round", text, open);
+        }
+    }
+    facts
+}
+
+/// The nearest chain of open steps that ends in this one.
+fn path_to(fold: &ItemFold, schedule: &Schedule, at: usize) -> Vec<StepKey> {
+    let workflow = &fold.workflow;
+    let mut path = vec![at];
+    let mut here = at;
+    // Each hop goes to the last of the direct blockers; a workflow has no cycle.
+    while path.len() < 12 {
+        let (blockers, _) = workflow.graph().blockers(here, &schedule.done, usize::MAX);
+        let Some(&before) = blockers.last() else { break };
+        path.push(before);
+        here = before;
+    }
+    path.reverse();
+    path.into_iter().map(|at| workflow.steps()[at].key.clone()).collect()
+}

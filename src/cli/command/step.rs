@@ -1,0 +1,129 @@
+//! `skip`, `requeue`, `release`: acts on one step besides working on it.
+
+use super::super::Reply;
+use super::super::args::{ReleaseArgs, RequeueArgs, SkipArgs};
+use super::super::error::Failure;
+use super::super::session::{Code, Session};
+use super::super::ui::said;
+use super::super::view::StepView;
+use super::{Open, names, onwards};
+use crate::domain::decide::{Ask, Decided, Release, Requeue, Skip, Unchanged};
+use crate::domain::event::EventKind;
+use crate::domain::id::{ItemId, StepKey};
+use crate::ledger::{LedgerError, Receipt, Verdict};
+
+pub(super) fn skip(args: &SkipArgs, session: &Session) -> Result<Reply, Failure> {
+    let step: StepKey = args.step.parse()?;
+    let ask = Ask::Skip(Skip { step: step.clone(), reason: args.reason.clone() });
+    act(&args.item.work_item, &step, &ask, "skipped", session)
+}
+
+pub(super) fn requeue(args: &RequeueArgs, session: &Session) -> Result<Reply, Failure> {
+    let step: StepKey = args.step.parse()?;
+    let ask = Ask::Requeue(Requeue {
+        step: step.clone(),
+        reason: args.reason.clone(),
+        lapsed: args.lapsed,
+        force: args.force,
+    });
+    act(&args.item.work_item, &step, &ask, "queued", session)
+}
+
+pub(super) fn release(args: &ReleaseArgs, session: &Session) -> Result<Reply, Failure> {
+    let step: StepKey = args.step.parse()?;
+    let ask = Ask::Release(Release {
+        step: step.clone(),
+        claim: args.claim.as_deref().map(str::parse).transpose()?,
+        reason: args.reason.clone(),
+    });
+    act(&args.item.work_item, &step, &ask, "released", session)
+}
+
+/// Asks, and says what became of it.
+pub(super) fn ask(
+    session: &Session,
+    act: &super::super::session::Act,
+    item: &ItemId,
+    ask: &Ask,
+) -> Result<Receipt<Option<Unchanged>>, Failure> {
+    let judged: Result<_, LedgerError> = act.ledger.transact(&act.moment, |snapshot| {
+        Ok(match snapshot.decide(item, ask, &act.moment)? {
+            Decided::Facts(facts) => {
+                Verdict::Record { facts, definitions: Vec::new(), workflow: None, value: None }
+            }
+            Decided::Unchanged(unchanged) => Verdict::Nothing(Some(unchanged)),
+        })
+    });
+    judged.map_err(|error| session.ledger_failure(&error))
+}
+
+fn act(
+    item: &str,
+    step: &StepKey,
+    asked: &Ask,
+    word: &'static str,
+    session: &Session,
+) -> Result<Reply, Failure> {
+    let item: ItemId = item.parse()?;
+    let act = session.act(Code::None)?;
+    let receipt = ask(session, &act, &item, asked)?;
+    let open = match Open::after(&receipt, &item) {
+        Some(open) => open,
+        None => {
+            let snapshot = act.ledger.snapshot().map_err(|e| session.ledger_failure(&e))?;
+            Open::of(&snapshot.known_item(&item).map_err(|e| session.ledger_failure(&e))?)
+        }
+    };
+    let of = |kind: EventKind| receipt.events.iter().find(|s| s.event.kind() == kind);
+    let queued = of(EventKind::AttemptRequeued).and_then(|s| s.event.attempt_id.clone());
+    let lapsed = of(EventKind::ClaimLapsed);
+    let outcome = match (&receipt.value, lapsed) {
+        (Some(_), _) => "unchanged",
+        (None, Some(_)) => "lapsed",
+        (None, None) => word,
+    };
+    let mut reply = Reply::new(
+        "step",
+        &StepView {
+            work_item_id: item.clone(),
+            step_key: step.clone(),
+            outcome: outcome.into(),
+            attempt_id: queued.clone(),
+            ready: open.ready.clone(),
+        },
+    );
+    reply.recorded = receipt.value.is_none();
+    match &receipt.value {
+        Some(Unchanged::Queued { attempt }) => {
+            let rest = format!("{attempt} of {item} is queued already: nothing recorded");
+            reply.lines.push(said("unchanged", rest));
+        }
+        Some(Unchanged::Skipped) => {
+            let rest = format!("{item} {step} was skipped before: nothing recorded");
+            reply.lines.push(said("unchanged", rest));
+        }
+        Some(_) => {
+            let rest = format!("{item} {step}: this request was answered before, nothing recorded");
+            reply.lines.push(said("unchanged", rest));
+        }
+        None => {
+            if let Some(lapsed) = lapsed {
+                let attempt = lapsed.event.attempt_id.as_ref();
+                let attempt = attempt.map(ToString::to_string).unwrap_or_default();
+                reply.lines.push(said("lapsed", format!("{item} {step} ({attempt})")));
+            } else {
+                reply.lines.push(said(word, format!("{item} {step}")));
+            }
+            if let Some(queued) = &queued {
+                reply.lines.push(said("queued", queued.to_string()));
+            }
+        }
+    }
+    if !open.ready.is_empty() {
+        reply.lines.push(said("ready", open.ready_words()));
+    } else if !open.gates.is_empty() {
+        reply.lines.push(said("decide", names(&open.gates, 8)));
+    }
+    reply.next = onwards(&item, &open, session);
+    Ok(reply)
+}

@@ -1,0 +1,189 @@
+//! `verify`: recompute everything and name what is not as it was sealed.
+#![expect(clippy::disallowed_methods, reason = "measures how long the verification took")]
+
+use std::time::Instant;
+
+use super::super::Reply;
+use super::super::args::VerifyArgs;
+use super::super::error::{Failure, next};
+use super::super::exit::Exit;
+use super::super::session::Session;
+use super::super::ui::{Line, Ui, plain, said};
+use super::super::view::{CorrectedView, FindingView, VerifyView};
+use crate::artifact::Mark;
+use crate::ledger::{Finding, Verified, VerifyOptions};
+
+pub(super) fn run(args: &VerifyArgs, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
+    let marks = args
+        .mark
+        .iter()
+        .map(|mark| mark.parse::<Mark>())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(Failure::usage)?;
+    let ledger = session.ledger()?;
+    let start = Instant::now();
+    let mut said_at = start;
+    let options = VerifyOptions { deep: args.deep, marks };
+    let report = ledger.verify(&options, &mut |progress| {
+        if said_at.elapsed().as_millis() > 200 && start.elapsed().as_secs() >= 1 {
+            said_at = Instant::now();
+            let of = if progress.of > 0 { format!(" of {}", progress.of) } else { String::new() };
+            ui.progress(&format!("verifying {}: {}{of}", progress.stage, progress.done));
+        }
+    });
+    ui.progress_done();
+    let report = report.map_err(|error| session.ledger_failure(&error))?;
+    Ok(show(&report, args.deep, start.elapsed().as_millis()))
+}
+
+fn show(report: &Verified, deep: bool, millis: u128) -> Reply {
+    let incomplete = report.findings.iter().any(|finding| finding.class.is_incomplete());
+    let violated = report.findings.iter().any(|finding| !finding.class.is_incomplete());
+    let (exit, outcome) = match (violated, incomplete) {
+        (true, _) => (Exit::Damaged, "violation"),
+        (false, true) => (Exit::Incomplete, "incomplete"),
+        (false, false) => (Exit::Ok, "verified"),
+    };
+    let not_seen =
+        vec!["signatures (seal.sign is none)".to_owned(), "other clones (no remote)".to_owned()];
+    let mut reply = Reply::new(
+        "verify",
+        &VerifyView {
+            outcome: outcome.into(),
+            seals: report.seals,
+            events: report.events,
+            definitions: report.definitions,
+            items: report.items,
+            commits: report.commits,
+            commit: report.tip.clone(),
+            deep,
+            mark: report.mark.clone(),
+            findings: report.findings.iter().map(finding).collect(),
+            corrected: report
+                .corrected
+                .iter()
+                .map(|(path, commit)| CorrectedView { path: path.clone(), commit: commit.clone() })
+                .collect(),
+            stopped: report.stopped().into_iter().cloned().collect(),
+            not_seen: not_seen.clone(),
+        },
+    );
+    reply.exit = exit;
+    let plural = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    for (path, commit) in &report.corrected {
+        reply.lines.push(said("corrected", format!("{path}, damaged by commit {}", &commit[..7])));
+    }
+    if report.is_sound() {
+        let seals = usize::try_from(report.seals).unwrap_or(usize::MAX);
+        reply.lines.push(said(
+            "verified",
+            format!(
+                "{}, {}, {}, {} in {millis} ms",
+                plural(seals, "seal"),
+                plural(report.events, "event"),
+                plural(report.definitions, "workflow definition"),
+                plural(report.items, "item"),
+            ),
+        ));
+        let deep = if deep { ", every commit" } else { "" };
+        reply.lines.push(said(
+            "",
+            format!("chain, roots, schemas, links, transitions and schedules{deep} hold; nothing was changed or removed"),
+        ));
+        reply.lines.push(said("not seen", not_seen.join(", ")));
+        if let Some(mark) = &report.mark {
+            reply.lines.push(said("mark", mark.to_string()));
+            reply.quiet = format!("{mark}\n");
+            reply.next.push(
+                next(["verify", "--mark"])
+                    .with([mark.to_string()])
+                    .note("keep that line outside this repository"),
+            );
+        }
+        return reply;
+    }
+    for found in &report.findings {
+        lines(&mut reply, found);
+    }
+    let stopped = report.stopped();
+    if !stopped.is_empty() {
+        let names: Vec<&str> = stopped.iter().map(|item| item.as_str()).collect();
+        let others = report.items.saturating_sub(stopped.len());
+        let rest = match others {
+            0 => String::new(),
+            1 => "; the other item goes on".into(),
+            n => format!("; the other {n} go on"),
+        };
+        reply.lines.push(said("stopped", format!("{}{rest}", names.join(", "))));
+    }
+    out(&mut reply, &report.findings);
+    reply
+}
+
+fn finding(found: &Finding) -> FindingView {
+    FindingView {
+        class: found.class.word().to_owned(),
+        path: found.path.clone(),
+        work_item_id: found.item.clone(),
+        what: found.what.clone(),
+        seal: found.seal,
+        sealed: found.sealed.clone(),
+        found: found.found.clone(),
+        commit: found.commit.clone(),
+        pointer: found.pointer.clone(),
+    }
+}
+
+fn lines(reply: &mut Reply, found: &Finding) {
+    let verb = if found.class.is_incomplete() { "missing" } else { "violation" };
+    let subject = match &found.path {
+        Some(path) => format!("{path}  {}", plain(&found.what)),
+        None => plain(&found.what),
+    };
+    reply.lines.push(said(verb, format!("{}  {subject}", found.class.word())));
+    reply.quiet.push_str(&format!(
+        "{}\t{}\t{}\n",
+        found.class.word(),
+        found.path.as_deref().unwrap_or("-"),
+        found.commit.as_deref().unwrap_or("-")
+    ));
+    let mut detail = |name: &str, what: String| {
+        reply.lines.push(Line::Said(String::new(), format!("{name:8} {what}")));
+    };
+    if let Some(sealed) = &found.sealed {
+        let seal = found.seal.map(|seal| format!(", seal {seal}")).unwrap_or_default();
+        detail("sealed", format!("sha256 {sealed}{seal}"));
+    }
+    if let Some(digest) = &found.found {
+        detail("found", format!("sha256 {digest}"));
+    }
+    if let Some(commit) = &found.commit {
+        detail("since", format!("commit {commit}"));
+    }
+    if let Some(pointer) = found.pointer.as_ref().filter(|pointer| !pointer.is_empty()) {
+        detail("differs", plain(pointer));
+    }
+}
+
+/// The ways out: history before the change, and how to put it right.
+fn out(reply: &mut Reply, findings: &[Finding]) {
+    let Some(first) = findings.first() else { return };
+    let docs = format!("docs/recovery.md#{}", first.class.word());
+    if let Some(item) = &first.item {
+        if let Some(before) = &first.before {
+            reply.next.push(
+                next(["log", item.as_str(), "--at", before]).note("the history before the change"),
+            );
+        }
+        reply.next.push(
+            next(["correct", item.as_str(), "--reason", "…"])
+                .note(format!("puts the sealed bytes back ({docs})")),
+        );
+    } else if first.path.is_some() {
+        reply.next.push(
+            next(["correct", "--reason", "…"]).note(format!("puts the sealed bytes back ({docs})")),
+        );
+    } else {
+        reply.aside.push(Line::Text(format!("how to go on: {docs}")));
+    }
+}

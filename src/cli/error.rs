@@ -1,0 +1,763 @@
+//! Every error of every room becomes one failure here: kind, facts, hint, exit code, and the
+//! next thing to type.
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use super::ui::{Line, plain, row, shell, short, span};
+use crate::config::ConfigError;
+use crate::domain::id::{ItemId, StepKey};
+use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::domain::transition::AttemptPhase;
+use crate::ledger::{LedgerError, Rewrite, Stop};
+use crate::ops::OpsError;
+use crate::plan::{PlanError, Spot};
+
+/// A command that can be typed now, and a word about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    pub argv: Vec<String>,
+    pub note: Option<String>,
+}
+
+/// Makes a next command from the words after `stepseal`.
+pub fn next<I: IntoIterator<Item = S>, S: Into<String>>(words: I) -> Next {
+    let mut argv = vec!["stepseal".to_owned()];
+    argv.extend(words.into_iter().map(Into::into));
+    Next { argv, note: None }
+}
+
+impl Next {
+    /// Adds a word that is shown but never pasted.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
+    /// Adds words to the command.
+    #[must_use]
+    pub fn with<I: IntoIterator<Item = S>, S: Into<String>>(mut self, words: I) -> Self {
+        self.argv.extend(words.into_iter().map(Into::into));
+        self
+    }
+
+    /// As it can be pasted.
+    #[must_use]
+    pub fn shown(&self) -> (String, Option<String>) {
+        (shell(&self.argv), self.note.clone())
+    }
+}
+
+/// Whether anything was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    No,
+    Yes,
+    Unknown,
+}
+
+impl Recorded {
+    /// `false`, `true` or `"unknown"`.
+    #[must_use]
+    pub fn json(self) -> Value {
+        match self {
+            Self::No => json!(false),
+            Self::Yes => json!(true),
+            Self::Unknown => json!("unknown"),
+        }
+    }
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    pub reason: String,
+    pub message: String,
+    pub facts: Vec<Line>,
+    pub data: Value,
+    pub recorded: Recorded,
+    pub next: Vec<Next>,
+    /// The place in a plan or a config file.
+    pub snippet: Option<String>,
+}
+
+impl Failure {
+    /// A failure with a reason and a message.
+    pub fn new(exit: Exit, reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            reason: reason.to_owned(),
+            message: message.into(),
+            facts: Vec::new(),
+            data: json!({}),
+            recorded: Recorded::No,
+            next: Vec::new(),
+            snippet: None,
+        }
+    }
+
+    /// What was typed makes no sense.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, "invalid", message)
+    }
+
+    /// Adds a fact, indented under the message.
+    #[must_use]
+    pub fn fact(mut self, name: &str, what: impl Into<String>) -> Self {
+        self.facts.push(Line::Row(vec![format!("  {name}"), what.into()]));
+        self
+    }
+
+    /// Adds a sentence under the facts.
+    #[must_use]
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.facts.push(Line::Text(format!("  {}", text.into())));
+        self
+    }
+
+    /// Adds a way out.
+    #[must_use]
+    pub fn then(mut self, next: Next) -> Self {
+        self.next.push(next);
+        self
+    }
+
+    /// Adds the data of the `--json` contract.
+    #[must_use]
+    pub fn data(mut self, data: Value) -> Self {
+        self.data = data;
+        self
+    }
+}
+
+/// Who asks and when: what the phrases need.
+#[derive(Debug, Clone, Default)]
+pub struct Asker {
+    /// `--executor ID`, when it was said somehow.
+    pub executor: Option<String>,
+    pub now: DateTime<Utc>,
+    /// The claim command's own flags, to be repeated.
+    pub repeat: Vec<String>,
+}
+
+impl Asker {
+    fn as_executor(&self, next: Next) -> Next {
+        match &self.executor {
+            Some(executor) => next.with(["--executor", executor]),
+            None => next,
+        }
+    }
+
+    fn ago(&self, at: DateTime<Utc>) -> String {
+        format!("{} ({} ago)", at.format("%H:%M:%S"), span((self.now - at).num_seconds()))
+    }
+}
+
+fn step_args(item: &ItemId, step: &StepKey) -> [String; 4] {
+    ["--work-item".into(), item.to_string(), "--step".into(), step.to_string()]
+}
+
+fn claim_other(asker: &Asker, item: &ItemId, other: Option<&StepKey>) -> Vec<Next> {
+    let claim = |step: &StepKey| {
+        let next = next(["claim"]).with(step_args(item, step));
+        asker.as_executor(next).note("ready now")
+    };
+    match other {
+        Some(step) => vec![claim(step)],
+        None => vec![next(["status", item.as_str()])],
+    }
+}
+
+/// Phrases a refusal of the rules.
+#[must_use]
+pub fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
+    let exit = match refusal.kind() {
+        RefusalKind::Invalid => Exit::Usage,
+        RefusalKind::Refused => Exit::Refused,
+        RefusalKind::NotFound => Exit::NotFound,
+        RefusalKind::Conflict => Exit::Conflict,
+    };
+    let message = plain(&refusal.to_string());
+    let mut failure = Failure::new(exit, refusal.reason(), message);
+    let keys = |keys: &[StepKey]| keys.iter().map(StepKey::as_str).collect::<Vec<_>>().join(", ");
+    match refusal {
+        Refusal::UnknownItem { item, nearest } => {
+            failure.data = json!({ "workItemId": item, "nearest": nearest });
+            if let Some(near) = nearest {
+                failure = failure.note(format!("did you mean {near}?"));
+            }
+            failure.then(next(["status"]).note("lists every item"))
+        }
+        Refusal::UnknownStep { item, key, nearest } => {
+            failure.data = json!({ "workItemId": item, "stepKey": key, "nearest": nearest });
+            if let Some(near) = nearest {
+                failure = failure.note(format!("did you mean {near}?"));
+            }
+            failure.then(next(["status", item.as_str()]))
+        }
+        Refusal::UnknownAttempt { item, attempt } => failure
+            .data(json!({ "workItemId": item, "attempt": attempt }))
+            .then(next(["status", item.as_str()])),
+        Refusal::UnknownClaim { item, claim } => failure
+            .data(json!({ "workItemId": item, "claimId": claim }))
+            .then(next(["log", item.as_str()])),
+        Refusal::CaseTwin { item, twin } => failure
+            .data(json!({ "workItemId": item, "twin": twin }))
+            .note("two such ids would be one folder on some machines")
+            .then(next(["status", twin.as_str()])),
+        Refusal::OtherPlan { item, workflow, version } => failure
+            .data(json!({ "workItemId": item, "workflow": workflow, "version": version }))
+            .note("a changed plan is a new item, or stays as it was delegated")
+            .then(next(["status", item.as_str()])),
+        Refusal::VersionTaken { name, version, latest } => failure
+            .data(json!({ "workflow": name, "version": version, "latest": latest }))
+            .note(format!("a published version never changes: raise `version` to {}", latest + 1))
+            .then(next(["workflow", "show"]).with([format!("{name}@{version}")])),
+        Refusal::UnknownWorkflow { name, version } => failure
+            .data(json!({ "workflow": name, "version": version }))
+            .note("a workflow is published by the first item delegated on its file")
+            .then(next(["delegate", "--plan", "FILE", "--dry-run"])),
+        Refusal::WorkflowRetired { name, version } => {
+            failure.data(json!({ "workflow": name, "version": version }))
+        }
+        Refusal::NotEffective { name, version, from, to } => {
+            if let Some(from) = from {
+                failure = failure.fact("from", from.to_rfc3339());
+            }
+            if let Some(to) = to {
+                failure = failure.fact("to", to.to_rfc3339());
+            }
+            failure.data(json!({ "workflow": name, "version": version, "from": from, "to": to }))
+        }
+        Refusal::Held { item, step, attempt, by, since, lease_until, other } => {
+            let lease = match lease_until {
+                Some(until) => format!("lease until {}", until.format("%Y-%m-%d %H:%M:%S")),
+                None => "no lease".into(),
+            };
+            failure.data = json!({
+                "workItemId": item, "stepKey": step, "attemptId": attempt, "heldBy": by,
+                "claimedAt": stamp(*since), "leaseUntil": lease_until.map(stamp),
+            });
+            failure = failure.note(format!("{attempt} claimed {}, {lease}", asker.ago(*since)));
+            if let Some(executor) = &asker.executor {
+                failure = failure.note(format!("nothing was recorded for {executor}"));
+            }
+            failure.next = claim_other(asker, item, other.as_ref());
+            failure
+        }
+        Refusal::Finished { item, step, attempt, phase, by, at, summary, now, other } => {
+            failure.data = json!({
+                "workItemId": item, "stepKey": step, "attemptId": attempt,
+                "state": phase.word(), "by": by, "at": at.map(stamp), "current": now,
+            });
+            if let Some(at) = at {
+                failure = failure.fact("ended", asker.ago(*at));
+            }
+            if let Some(summary) = summary {
+                failure = failure.fact("said", format!("\"{}\"", short(summary, 100)));
+            }
+            if let Some(now) = now {
+                failure = failure.fact("now", format!("{now} is the current attempt"));
+            }
+            let again = matches!(
+                phase,
+                AttemptPhase::Failed | AttemptPhase::Rejected | AttemptPhase::Withdrawn
+            );
+            if again && now.is_none() {
+                return failure.then(next(["requeue"]).with(step_args(item, step)));
+            }
+            failure.next = claim_other(asker, item, other.as_ref());
+            failure
+        }
+        Refusal::StepDone { item, step, how, other } => {
+            failure.data = json!({ "workItemId": item, "stepKey": step, "how": how });
+            failure.next = claim_other(asker, item, other.as_ref());
+            failure
+        }
+        Refusal::RequestReused { request, recorded } => failure
+            .data(json!({ "requestId": request, "recorded": recorded }))
+            .note(format!("it recorded {recorded}; use another --request-id for another ask")),
+        Refusal::ItemEnded { item, phase, survivor } => {
+            if let Some(survivor) = survivor {
+                failure = failure.fact("lives on", survivor.to_string());
+            }
+            let shown = survivor.as_ref().unwrap_or(item);
+            failure
+                .data(json!({ "workItemId": item, "status": phase.word(), "survivor": survivor }))
+                .then(next(["status", shown.as_str()]))
+        }
+        Refusal::UnderReview { item, by, reason, suspects } => {
+            if let Some(by) = by {
+                failure = failure.fact("flagged by", by.to_string());
+            }
+            if !suspects.is_empty() {
+                let names: Vec<_> = suspects.iter().map(ItemId::as_str).collect();
+                failure = failure.fact("may repeat", names.join(", "));
+            }
+            failure
+                .data(json!({ "workItemId": item, "by": by, "reason": reason, "suspects": suspects }))
+                .then(
+                    next(["review", "clear", "--work-item", item.as_str(), "--rationale", "…"])
+                        .note("if it is no duplicate"),
+                )
+        }
+        Refusal::NotUnderReview { item } => {
+            failure.data(json!({ "workItemId": item })).then(next(["status", item.as_str()]))
+        }
+        Refusal::NotReady { item, step, waits_for, more, other } => {
+            let names: Vec<String> = waits_for
+                .iter()
+                .map(|(key, holder)| match holder {
+                    Some(by) => format!("{key} (held by {by})"),
+                    None => key.to_string(),
+                })
+                .collect();
+            let rest = if *more > 0 { format!(" and {more} more") } else { String::new() };
+            failure.data = json!({
+                "workItemId": item, "stepKey": step, "more": more,
+                "waitsFor": waits_for.iter().map(|(key, _)| key).collect::<Vec<_>>(),
+            });
+            failure = failure.fact("waits for", format!("{}{rest}", names.join(", ")));
+            if let Some(other) = other {
+                let claim = next(["claim"]).with(step_args(item, other));
+                failure = failure.then(asker.as_executor(claim).note("ready now"));
+            }
+            failure.then(next(["status", item.as_str(), "--why-not", step.as_str()]))
+        }
+        Refusal::Blocked { item, step, blockers } => failure
+            .data(json!({ "workItemId": item, "stepKey": step, "blockers": blockers }))
+            .then(next(["status", item.as_str()])),
+        Refusal::Serialised { item, step, constraint, by, in_progress, holder, other } => {
+            let how = if *in_progress { "is in progress" } else { "is ready and goes first" };
+            let holder_text = holder.as_ref().map(|h| format!(", held by {h}")).unwrap_or_default();
+            failure.data = json!({
+                "workItemId": item, "stepKey": step, "constraint": constraint, "by": by,
+                "heldBy": holder,
+            });
+            failure = failure.fact("waits for", format!("{by}, which {how}{holder_text}"));
+            failure.next = claim_other(asker, item, other.as_ref());
+            failure
+        }
+        Refusal::NeedsRequeue { item, step, attempt, ended } => failure
+            .data(json!({
+                "workItemId": item, "stepKey": step, "attemptId": attempt, "ended": ended.word(),
+            }))
+            .fact("ended", format!("{attempt} as {}", ended.word()))
+            .then(next(["requeue"]).with(step_args(item, step))),
+        Refusal::IsGate { item, step } => failure
+            .data(json!({ "workItemId": item, "stepKey": step }))
+            .then(next(["gate", "approve"]).with(step_args(item, step)).with(["--reason", "…"]))
+            .then(next(["gate", "reject"]).with(step_args(item, step)).with(["--reason", "…"])),
+        Refusal::NotGate { item, step } => failure
+            .data(json!({ "workItemId": item, "stepKey": step }))
+            .then(next(["status", item.as_str()])),
+        Refusal::GateNotOpen { item, step, waits_for, more } => {
+            let rest = if *more > 0 { format!(" and {more} more") } else { String::new() };
+            failure
+                .data(json!({ "workItemId": item, "stepKey": step, "waitsFor": waits_for, "more": more }))
+                .fact("waits for", format!("{}{rest}", keys(waits_for)))
+                .then(next(["status", item.as_str(), "--why-not", step.as_str()]))
+        }
+        Refusal::NotAttested { item, step, missing, given } => {
+            for criterion in missing {
+                failure.facts.push(Line::Row(vec![
+                    "  missing".into(),
+                    criterion.id.to_string(),
+                    plain(&criterion.text),
+                ]));
+            }
+            let all: Vec<_> =
+                given.iter().chain(missing.iter().map(|c| &c.id)).map(|id| id.as_str()).collect();
+            failure.data = json!({
+                "workItemId": item, "stepKey": step,
+                "missing": missing.iter().map(|c| &c.id).collect::<Vec<_>>(),
+            });
+            let claim = next(["claim"]).with(step_args(item, step));
+            let claim = asker.as_executor(claim).with(["--attest".to_owned(), all.join(",")]);
+            failure.then(claim.note("if it is true"))
+        }
+        Refusal::NotVerified { item, step, attempt, open, of, verified } => {
+            for id in verified {
+                failure.facts.push(Line::Row(vec![
+                    format!("  ✓ {id}"),
+                    String::new(),
+                    "verified by you".into(),
+                ]));
+            }
+            let mut checked = false;
+            for criterion in open {
+                let how = match &criterion.check {
+                    Some(check) => {
+                        checked = true;
+                        format!("has a check: {}", shell(&check.run))
+                    }
+                    None => String::new(),
+                };
+                failure.facts.push(Line::Row(vec![
+                    format!("  ! {}", criterion.id),
+                    plain(&criterion.text),
+                    how,
+                ]));
+            }
+            failure = failure.note(format!("nothing was recorded; {attempt} is still yours"));
+            failure.data = json!({
+                "workItemId": item, "stepKey": step, "attemptId": attempt, "of": of,
+                "open": open.iter().map(|c| &c.id).collect::<Vec<_>>(),
+            });
+            let mut again = next(["complete"]);
+            again.argv.extend(asker.repeat.iter().cloned());
+            for criterion in open.iter().filter(|criterion| criterion.check.is_none()) {
+                again = again.with(["--verified", criterion.id.as_str()]);
+            }
+            if checked {
+                again = again.with(["--run-checks"]);
+            }
+            failure.then(again.note("if it is true"))
+        }
+        Refusal::UnknownCriterion { item, step, id, known } => {
+            let names: Vec<_> = known.iter().map(|id| id.as_str()).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            failure
+                .data(json!({ "workItemId": item, "stepKey": step, "criterion": id, "known": known }))
+                .fact("it has", names)
+                .then(next(["brief", item.as_str(), step.as_str()]))
+        }
+        Refusal::ExecutorBusy { by, item, step, attempt, since } => {
+            failure.data = json!({
+                "executor": by, "workItemId": item, "stepKey": step, "attemptId": attempt,
+                "since": stamp(*since),
+            });
+            failure = failure.fact("since", asker.ago(*since));
+            let complete = next(["complete"]).with(step_args(item, step)).with(["--outcome", "…"]);
+            let release = next(["release"]).with(step_args(item, step)).with(["--reason", "…"]);
+            failure.then(asker.as_executor(complete)).then(asker.as_executor(release).note("give it back"))
+        }
+        Refusal::AliasTaken { item, alias, attempt } => failure
+            .data(json!({ "workItemId": item, "alias": alias, "attemptId": attempt }))
+            .note("names of attempts are never used again")
+            .then(next(["status", item.as_str()])),
+        Refusal::NotClaimed { item, step, queued } => failure
+            .data(json!({ "workItemId": item, "stepKey": step, "queued": queued }))
+            .then(asker.as_executor(next(["claim"]).with(step_args(item, step)))),
+        Refusal::NotHolder { item, step, attempt, by, asker: who, elsewhere, claim } => {
+            failure.data = json!({
+                "workItemId": item, "stepKey": step, "attemptId": attempt, "heldBy": by,
+                "asker": who,
+            });
+            if *elsewhere {
+                failure.message =
+                    format!("{attempt} of {item} was claimed by {by} from another work tree");
+                let mut again = next(["complete"]);
+                again.argv.extend(asker.repeat.iter().cloned());
+                return failure
+                    .note("name the claim if it is yours")
+                    .then(again.with(["--claim".to_owned(), claim.to_string()]));
+            }
+            failure.then(next(["status", item.as_str()])).then(
+                next(["requeue"])
+                    .with(step_args(item, step))
+                    .with(["--lapsed", "--force", "--reason", "…"])
+                    .note("if the holder is gone"),
+            )
+        }
+        Refusal::LeaseRunning { item, step, attempt, by, lease_until } => {
+            let until = match lease_until {
+                Some(until) => format!("until {}", until.format("%Y-%m-%d %H:%M:%S")),
+                None => "no lease was given, so none can end".into(),
+            };
+            failure
+                .data(json!({
+                    "workItemId": item, "stepKey": step, "attemptId": attempt, "heldBy": by,
+                    "leaseUntil": lease_until.map(stamp),
+                }))
+                .fact("held by", by.to_string())
+                .fact("lease", until)
+                .then(
+                    next(["requeue"])
+                        .with(step_args(item, step))
+                        .with(["--lapsed", "--force", "--reason", "…"])
+                        .note("if the holder is gone"),
+                )
+        }
+        Refusal::NotApprover { item, step, principal, ids, roles } => {
+            let mut who: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            who.extend(roles.iter().map(|role| format!("members of role {role}")));
+            failure
+                .data(json!({
+                    "workItemId": item, "stepKey": step, "principal": principal, "ids": ids,
+                    "roles": roles,
+                }))
+                .fact("may decide", who.join(", "))
+        }
+        Refusal::SelfReview { item, step, principal, worked_on } => failure
+            .data(json!({
+                "workItemId": item, "stepKey": step, "principal": principal, "workedOn": worked_on,
+            }))
+            .note("this gate asks for somebody else"),
+        Refusal::NoReturn { item, step, candidates } => {
+            let failure = failure
+                .data(json!({ "workItemId": item, "stepKey": step, "candidates": candidates }))
+                .fact("could be", keys(candidates));
+            match candidates.last() {
+                Some(last) => failure.then(
+                    next(["gate", "reject"])
+                        .with(step_args(item, step))
+                        .with(["--reason", "…", "--return-to", last.as_str()]),
+                ),
+                None => failure,
+            }
+        }
+        Refusal::BadReturn { item, step, to, why } => failure
+            .data(json!({ "workItemId": item, "stepKey": step, "returnTo": to, "why": why }))
+            .then(next(["status", item.as_str()])),
+        Refusal::VoidHeld { item, to, held } => {
+            for (step, by) in held {
+                failure = failure.fact("held", format!("{step} by {by}"));
+            }
+            failure
+                .data(json!({
+                    "workItemId": item, "returnTo": to,
+                    "held": held.iter().map(|(step, by)| json!({ "stepKey": step, "heldBy": by }))
+                        .collect::<Vec<_>>(),
+                }))
+                .note("--release-claims takes them; their work so far stays in history")
+        }
+        Refusal::Invalid(_) => failure,
+    }
+}
+
+/// A time as data.
+fn stamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// Phrases what the ledger says.
+#[must_use]
+pub fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
+    let message = plain(&error.to_string());
+    let fail = |exit, reason: &str| Failure::new(exit, reason, message.clone());
+    match error {
+        LedgerError::Refused(refused) => refusal(refused, asker),
+        LedgerError::NoRepository { .. } => fail(Exit::NotFound, "no-repository")
+            .then(Next { argv: vec!["git".into(), "init".into()], note: None }),
+        LedgerError::NoLedger => fail(Exit::NotFound, "no-ledger").then(next(["init"])),
+        LedgerError::Unsupported { remedy, .. } => {
+            let argv = remedy.split(' ').map(str::to_owned).collect();
+            fail(Exit::Refused, "unsupported-repository").then(Next { argv, note: None })
+        }
+        LedgerError::ForeignOwner { dir } => {
+            let dir = dir.display().to_string();
+            let argv = ["git", "config", "--global", "--add", "safe.directory", &dir];
+            fail(Exit::Refused, "foreign-owner")
+                .then(Next { argv: argv.map(str::to_owned).to_vec(), note: None })
+        }
+        LedgerError::CheckedOut { worktree, .. } => {
+            let tree = worktree.display().to_string();
+            let argv = ["git", "-C", &tree, "checkout", "-"].map(str::to_owned).to_vec();
+            fail(Exit::Refused, "ledger-checked-out")
+                .note("writing would move it under a work tree; to read the files: stepseal export --tree DIR")
+                .then(Next { argv, note: Some("leaves the branch".into()) })
+        }
+        LedgerError::NotALedger { .. } => fail(Exit::Refused, "not-a-ledger")
+            .then(next(["init", "--branch", "NAME"]).note("another branch")),
+        LedgerError::OtherLedger { .. } => fail(Exit::Refused, "other-ledger")
+            .note("git config stepseal.branch says which one this repository uses"),
+        LedgerError::NewerFormat { .. } => {
+            fail(Exit::Refused, "newer-format").note("a newer stepseal is needed to read it")
+        }
+        LedgerError::ItemStopped { item, found } => {
+            let failure = stopped(fail(Exit::Damaged, "item-stopped"), found);
+            failure
+                .then(next(["verify"]))
+                .then(
+                    next(["correct", item.as_str(), "--path", &found.path, "--reason", "…"])
+                        .note("puts the sealed bytes back"),
+                )
+        }
+        LedgerError::LedgerStopped { found } => {
+            stopped(fail(Exit::Damaged, "ledger-stopped"), found)
+                .then(next(["verify"]))
+                .then(
+                    next(["correct", "--path", &found.path, "--reason", "…"])
+                        .note("puts the sealed bytes back"),
+                )
+        }
+        LedgerError::Rewritten { how, seen, tip, mark } => {
+            let failure = fail(Exit::Damaged, how.word())
+                .fact("seen here", format!("commit {seen}, mark {mark}"))
+                .fact("now", if tip.is_empty() { "no branch".into() } else { format!("commit {tip}") })
+                .note("nothing is written until it is what was seen again (docs/recovery.md)")
+                .then(next(["verify"]));
+            match how {
+                Rewrite::CutTail | Rewrite::Rewritten | Rewrite::Deleted => failure,
+            }
+        }
+        LedgerError::BadObject { oid, .. } => fail(Exit::Damaged, "bad-object")
+            .data(json!({ "object": oid }))
+            .then(Next { argv: vec!["git".into(), "fsck".into()], note: None }),
+        LedgerError::MissingObject { oid, shallow } => {
+            let failure = fail(Exit::Incomplete, "missing-object").data(json!({ "object": oid }));
+            if *shallow {
+                let argv = ["git", "fetch", "--unshallow"].map(str::to_owned).to_vec();
+                return failure.note("this clone is shallow").then(Next { argv, note: None });
+            }
+            failure.then(Next { argv: vec!["git".into(), "fsck".into()], note: None })
+        }
+        LedgerError::Busy(_) | LedgerError::Contended { .. } => {
+            fail(Exit::TryAgain, "busy").note("nothing was recorded; the same command can be repeated")
+        }
+        LedgerError::Unknown { .. } => {
+            let mut failure = fail(Exit::TryAgain, "unknown")
+                .note("the same command with the same --request-id is safe")
+                .then(next(["status"]));
+            failure.recorded = Recorded::Unknown;
+            failure
+        }
+        LedgerError::Git { .. } | LedgerError::Io { .. } => fail(Exit::Internal, "storage"),
+        LedgerError::Paper(_) => fail(Exit::Usage, "too-large-or-invalid"),
+        LedgerError::Invalid(_) => fail(Exit::Usage, "invalid"),
+    }
+}
+
+/// The facts of a bad artifact (L10).
+fn stopped(mut failure: Failure, found: &Stop) -> Failure {
+    failure.data = json!({
+        "path": found.path, "pointer": found.pointer, "sealed": found.sealed,
+        "found": found.found, "commit": found.commit,
+    });
+    if let Some(pointer) = &found.pointer {
+        failure.facts.push(row(["  at", &plain(pointer)]));
+    }
+    if let Some(sealed) = &found.sealed {
+        failure.facts.push(row(["  sealed", &format!("sha256 {sealed}")]));
+    }
+    if let Some(digest) = &found.found {
+        failure.facts.push(row(["  found", &format!("sha256 {digest}")]));
+    }
+    failure.note("other items go on")
+}
+
+/// Phrases what an operation says.
+#[must_use]
+pub fn ops(error: &OpsError, asker: &Asker) -> Failure {
+    match error {
+        OpsError::Ledger(error) => ledger(error, asker),
+        OpsError::CheckNotRun { criterion, .. } => {
+            Failure::new(Exit::Outside, "check-not-run", plain(&error.to_string()))
+                .data(json!({ "criterion": criterion }))
+                .note("nothing was recorded")
+        }
+        OpsError::CheckFailed(failed) => {
+            let how = if failed.timed_out {
+                "it did not end within its time limit".to_owned()
+            } else {
+                format!("exit {}", failed.run.exit_code)
+            };
+            let mut failure = Failure::new(
+                Exit::Refused,
+                "check-failed",
+                format!("the check of {} failed: {how}", failed.criterion.id),
+            )
+            .data(json!({
+                "workItemId": failed.item, "attemptId": failed.attempt,
+                "criterion": failed.criterion.id, "exitCode": failed.run.exit_code,
+            }))
+            .fact("ran", shell(&failed.run.run))
+            .fact("shows", plain(&failed.criterion.text));
+            let lines: Vec<&str> = failed.run.output.lines().collect();
+            for line in lines.iter().skip(lines.len().saturating_sub(8)) {
+                failure.facts.push(Line::Text(format!("  | {}", short(line, 160))));
+            }
+            failure.note(format!("nothing was recorded; {} is still yours", failed.attempt))
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let mut failure = Self::usage(plain(&error.message));
+        failure.reason = "config".into();
+        if let Some(origin) = &error.origin {
+            failure.snippet = Some(format!("  --> {origin}\n"));
+        }
+        match error.hint {
+            Some(hint) => failure.note(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<crate::domain::id::InvalidId> for Failure {
+    fn from(error: crate::domain::id::InvalidId) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+/// Shows a plan's error at its line.
+#[must_use]
+pub fn plan(error: &PlanError, path: &str, text: &str, color: bool) -> Failure {
+    let mut failure = Failure::usage(plain(&error.message));
+    failure.reason = "invalid-plan".into();
+    if path != "-" {
+        failure.message = format!("{}: {}", plain(path), failure.message);
+    }
+    let place = |spot: Spot| json!({ "line": spot.line, "column": spot.column });
+    failure.data = json!({
+        "path": path, "at": error.at.map(place), "hint": error.hint,
+        "related": error.related.iter().map(|(spot, what)| json!({
+            "line": spot.line, "message": what,
+        })).collect::<Vec<_>>(),
+    });
+    match error.at {
+        Some(at) => failure.snippet = Some(snippet(error, at, path, text, color)),
+        None => {
+            if let Some(hint) = &error.hint {
+                failure = failure.note(hint.clone());
+            }
+        }
+    }
+    failure
+}
+
+/// The line with a caret, by rust-lang's own renderer.
+fn snippet(error: &PlanError, at: Spot, path: &str, text: &str, color: bool) -> String {
+    let text: String =
+        text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
+    let span = |spot: Spot| {
+        let start: usize = text
+            .split_inclusive('\n')
+            .take(spot.line.saturating_sub(1) as usize)
+            .map(str::len)
+            .sum();
+        let line = text[start..].lines().next().unwrap_or("");
+        if spot.column == 0 {
+            let indent = line.len() - line.trim_start().len();
+            return start + indent..start + line.trim_end().len().max(indent);
+        }
+        let byte = |chars: usize| {
+            line.char_indices().nth(chars).map_or(line.len(), |(at, _)| at)
+        };
+        let from = byte(spot.column as usize - 1);
+        let to = byte(spot.column as usize - 1 + spot.length.max(1) as usize);
+        start + from..start + to.max(from)
+    };
+    let label = error.hint.clone().unwrap_or_default();
+    let mut snippet = Snippet::source(&text)
+        .path(path)
+        .annotation(AnnotationKind::Primary.span(span(at)).label(label));
+    for (spot, what) in error.related.iter().take(8) {
+        let what = plain(what);
+        snippet = snippet.annotation(AnnotationKind::Context.span(span(*spot)).label(what));
+    }
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let report = [Level::ERROR.primary_title("x").element(snippet)];
+    let shown = renderer.decor_style(DecorStyle::Ascii).render(&report).to_string();
+    // The title is said by the caller, in the same voice as every other error.
+    let body = shown.split_once('\n').map_or("", |(_, body)| body);
+    format!("{body}\n")
+}

@@ -1,0 +1,301 @@
+//! FRONT DOOR. The only room that prints: what may be typed, how it is said, how it ends.
+//!
+//! What is not here: git2, and any rule. A command parses, asks, and shows what came back.
+
+mod args;
+mod command;
+mod error;
+pub mod exit;
+mod session;
+mod ui;
+pub mod view;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+use serde::Serialize;
+use serde_json::Value;
+
+use args::{Cli, Command};
+use error::{Failure, Next, Recorded};
+use exit::Exit;
+use session::Session;
+use ui::{Line, Ui};
+
+use crate::config::Environment;
+
+/// What a command answers.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    exit: Exit,
+    schema: &'static str,
+    /// For people, to stdout.
+    lines: Vec<Line>,
+    /// Talk that belongs to the answer, to stderr.
+    aside: Vec<Line>,
+    /// All of stdout with `--quiet`.
+    quiet: String,
+    /// All of stdout, however it was asked for: the answer is data already.
+    raw: Option<String>,
+    data: Value,
+    recorded: bool,
+    next: Vec<Next>,
+    /// With the place, where there is one.
+    warnings: Vec<(String, Option<String>)>,
+}
+
+impl Reply {
+    /// An answer whose `--json` fields are `data`.
+    fn new<T: Serialize>(schema: &'static str, data: &T) -> Self {
+        Self {
+            exit: Exit::Ok,
+            schema,
+            lines: Vec::new(),
+            aside: Vec::new(),
+            quiet: String::new(),
+            raw: None,
+            data: serde_json::to_value(data).unwrap_or(Value::Null),
+            recorded: false,
+            next: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The document of the `--json` contract.
+    fn document(&self, command: &str) -> Value {
+        let mut document = serde_json::Map::new();
+        document.insert("schema".into(), format!("stepseal/cli/{}/1", self.schema).into());
+        document.insert("command".into(), command.into());
+        document.insert("exitCode".into(), self.exit.code().into());
+        if let Value::Object(data) = &self.data {
+            document.extend(data.clone());
+        }
+        document.insert("recorded".into(), self.recorded.into());
+        let next: Vec<Value> = self.next.iter().map(|next| next.argv.clone().into()).collect();
+        document.insert("next".into(), next.into());
+        Value::Object(document)
+    }
+}
+
+/// Runs one command line; returns the exit code.
+pub fn run(
+    argv: impl IntoIterator<Item = OsString>,
+    environment: Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    let argv: Vec<OsString> = argv.into_iter().collect();
+    let cli = match Cli::try_parse_from(&argv) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &argv, &environment, out, err),
+    };
+    let color = cli.global.color.clone().unwrap_or_else(|| "auto".into());
+    let command = name(&cli.command);
+    let mut ui =
+        Ui::new(out, err, &environment, &color, cli.global.json, cli.global.quiet);
+    let prefix: Vec<String> = cli
+        .global
+        .dir
+        .iter()
+        .flat_map(|dir| ["-C".to_owned(), dir.display().to_string()])
+        .collect();
+    let session = Session::new(environment, &cli.global, typed(&argv));
+    let reply = session.and_then(|session| {
+        let color = session.config.text("output.color").to_owned();
+        ui.recolor(&session.environment, &color);
+        command::run(&cli.command, &session, &mut ui)
+    });
+    match reply {
+        Ok(reply) => finish(reply, command, &prefix, &mut ui),
+        Err(failure) => refuse(failure, command, &prefix, &mut ui),
+    }
+}
+
+/// Says an answer.
+fn finish(mut reply: Reply, command: &str, prefix: &[String], ui: &mut Ui<'_>) -> u8 {
+    for next in &mut reply.next {
+        localise(next, prefix);
+    }
+    if let Some(raw) = &reply.raw {
+        ui.data(raw);
+    } else if ui.json {
+        ui.data(&pretty(&reply.document(command)));
+    } else if ui.quiet {
+        ui.data(&reply.quiet);
+    } else {
+        ui.answer(&reply.lines);
+    }
+    if !ui.json {
+        for (message, at) in &reply.warnings {
+            ui.warning(message, at.as_deref());
+        }
+        if !ui.quiet {
+            ui.aside(&reply.aside);
+        }
+        let shown: Vec<_> = reply.next.iter().map(Next::shown).collect();
+        ui.next(&shown, false);
+    }
+    reply.exit.code()
+}
+
+/// Says a refusal: what, the facts, what was not changed, next.
+fn refuse(mut failure: Failure, command: &str, prefix: &[String], ui: &mut Ui<'_>) -> u8 {
+    for next in &mut failure.next {
+        localise(next, prefix);
+    }
+    if ui.json {
+        let document = view::RefusalDocument {
+            schema: "stepseal/cli/refusal/1".into(),
+            command: command.to_owned(),
+            exit_code: failure.exit.code(),
+            kind: failure.exit.kind().to_owned(),
+            reason: failure.reason.clone(),
+            message: failure.message.clone(),
+            data: failure.data.clone(),
+            recorded: failure.recorded.json(),
+            next: failure.next.iter().map(|next| next.argv.clone()).collect(),
+        };
+        ui.data(&pretty(&serde_json::to_value(document).unwrap_or(Value::Null)));
+        return failure.exit.code();
+    }
+    ui.error(&failure.message);
+    if let Some(snippet) = &failure.snippet {
+        ui.snippet(snippet);
+    }
+    ui.aside(&failure.facts);
+    if failure.recorded == Recorded::Unknown && !ui.quiet {
+        ui.aside(&[Line::Text("  whether it was recorded is unknown".into())]);
+    }
+    let shown: Vec<_> = failure.next.iter().map(Next::shown).collect();
+    ui.next(&shown, true);
+    failure.exit.code()
+}
+
+/// A hint works where the command ran: `-C DIR` is repeated.
+fn localise(next: &mut Next, prefix: &[String]) {
+    if next.argv.first().is_some_and(|program| program == "stepseal") && !prefix.is_empty() {
+        next.argv.splice(1..1, prefix.iter().cloned());
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Help and version are answers; everything else clap says is usage, exit 2.
+fn usage(
+    error: &clap::Error,
+    argv: &[OsString],
+    environment: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    let json = argv.iter().any(|arg| arg == "--json");
+    let mut ui = Ui::new(out, err, environment, "auto", json, false);
+    let colored = |terminal: bool| {
+        let text = error.render();
+        let plain = environment.var("NO_COLOR").is_some() || !terminal;
+        if plain { text.to_string() } else { text.ansi().to_string() }
+    };
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            ui.data(&colored(environment.stdout_terminal));
+            Exit::Ok.code()
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            ui.snippet(&colored(environment.stderr_terminal));
+            Exit::Usage.code()
+        }
+        _ if json => {
+            let text = error.render().to_string();
+            let message = text.lines().next().unwrap_or("").trim_start_matches("error: ");
+            let failure = Failure::usage(message.to_owned());
+            refuse(failure, "stepseal", &[], &mut ui)
+        }
+        _ => {
+            ui.snippet(&colored(environment.stderr_terminal));
+            Exit::Usage.code()
+        }
+    }
+}
+
+/// What was asked, without how it is to be shown: the same ask again has the same digest (R1).
+fn typed(argv: &[OsString]) -> String {
+    let mut words = Vec::new();
+    let mut skip = false;
+    for word in argv.iter().skip(1) {
+        let word = word.to_string_lossy().into_owned();
+        let shown = ["--json", "--quiet", "-q", "--non-interactive"].contains(&word.as_str())
+            || ["--request-id=", "--color="].iter().any(|prefix| word.starts_with(prefix));
+        let valued = ["--request-id", "--color"].contains(&word.as_str());
+        if !skip && !shown && !valued {
+            words.push(word);
+        }
+        skip = valued;
+    }
+    words.join("\0")
+}
+
+/// The verb, as the `--json` contract names it.
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Init(_) => "init",
+        Command::Delegate(_) => "delegate",
+        Command::Schedule(_) => "schedule",
+        Command::Claim(_) => "claim",
+        Command::Brief(_) => "brief",
+        Command::Complete(_) => "complete",
+        Command::Skip(_) => "skip",
+        Command::Requeue(_) => "requeue",
+        Command::Release(_) => "release",
+        Command::Gate(_) => "gate",
+        Command::Review(_) => "review",
+        Command::Status(_) => "status",
+        Command::Log(_) => "log",
+        Command::Export(_) => "export",
+        Command::Verify(_) => "verify",
+        Command::Correct(_) => "correct",
+        Command::Workflow(_) => "workflow",
+        Command::Schema(_) => "schema",
+        Command::Config(_) => "config",
+        Command::Demo(_) => "demo",
+    }
+}
+
+/// The clap tree, for the reference in the documentation.
+#[must_use]
+pub fn tree() -> clap::Command {
+    Cli::command()
+}
+
+/// Every schema in `schemas/`: the ledger's and the command line's.
+#[must_use]
+pub fn schemas() -> std::collections::BTreeMap<String, Value> {
+    let mut all = crate::artifact::schemas();
+    all.extend(view::schemas());
+    all
+}
+
+/// Ends the process when a call into libgit2 makes no progress for ten seconds: a damaged pack
+/// must name its object, never hang a command (L6).
+#[expect(clippy::exit, reason = "the thread that would return is the one that hangs")]
+pub fn start_watchdog() {
+    let limit = std::time::Duration::from_secs(10);
+    std::thread::spawn(move || {
+        loop {
+            std::thread::park_timeout(std::time::Duration::from_secs(1));
+            if let Some(object) = crate::ledger::stuck(limit) {
+                // stderr's lock may be held by the thread that hangs.
+                let text = format!(
+                    "error: reading object {object} makes no progress: it is damaged\n  next  git fsck\n"
+                );
+                let stderr = std::fs::OpenOptions::new().append(true).open("/dev/stderr");
+                drop(stderr.and_then(|mut stderr| stderr.write_all(text.as_bytes())));
+                std::process::exit(Exit::Damaged.code().into());
+            }
+        }
+    });
+}

@@ -1,0 +1,144 @@
+//! What a command starts from: environment, configuration, and the ledger when it needs one.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::args::Global;
+use super::error::{self, Asker, Failure};
+use crate::code;
+use crate::config::{Config, Environment, OwnClaims, Who};
+use crate::domain::moment::Moment;
+use crate::ledger::{Durability, Ledger, LedgerError, Located, Place, Settings};
+use crate::ops::OpsError;
+
+/// One command's surroundings.
+#[derive(Debug)]
+pub struct Session {
+    pub environment: Environment,
+    pub config: Config,
+    pub who: Who,
+    /// What was typed, for request digests.
+    typed: String,
+    now: DateTime<Utc>,
+}
+
+impl Session {
+    /// Reads the configuration.
+    pub fn new(mut environment: Environment, global: &Global, typed: String) -> Result<Self, Failure> {
+        if let Some(dir) = &global.dir {
+            environment.dir = environment.dir.join(dir);
+        }
+        let config = Config::load(&environment, global.color.as_deref())?;
+        let who = Who {
+            executor: global.executor.clone(),
+            principal: global.principal.clone(),
+            request_id: global.request_id.clone(),
+        };
+        let now = environment.now();
+        Ok(Self { environment, config, who, typed, now })
+    }
+
+    /// The time of this command.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place {
+            dir: self.environment.dir.clone(),
+            git_dir: self.environment.var("GIT_DIR").map(PathBuf::from),
+        }
+    }
+
+    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        self.config.refuse_unbuilt()?;
+        Ok(Settings {
+            durability: match self.config.text("ledger.durability") {
+                "process" => Durability::Process,
+                _ => Durability::Durable,
+            },
+            lock_wait: Duration::from_secs(self.config.seconds("ledger.lockWait").unwrap_or(10)),
+            program: concat!("stepseal ", env!("CARGO_PKG_VERSION")).to_owned(),
+        })
+    }
+
+    /// Finds the repository.
+    pub fn locate(&self) -> Result<Located, Failure> {
+        Located::find(&self.place()).map_err(|error| self.ledger_failure(&error))
+    }
+
+    /// Opens the ledger for reading.
+    pub fn ledger(&self) -> Result<Ledger, Failure> {
+        let settings = self.settings()?;
+        self.locate()?.open(settings).map_err(|error| self.ledger_failure(&error))
+    }
+
+    /// Opens the ledger for an act, with the one Moment of it.
+    pub fn act(&self, code: Code) -> Result<Act, Failure> {
+        let settings = self.settings()?;
+        let located = self.locate()?;
+        if located.branch().is_none() {
+            return Err(self.ledger_failure(&LedgerError::NoLedger));
+        }
+        let mut moment = self.moment(&located)?;
+        if code != Code::None && self.config.switch("claim.code") && located.work_dir().is_some() {
+            moment.code = code::seen(&self.environment.dir, code == Code::Whole);
+        }
+        let own_claims = OwnClaims::of(&located.git_dir());
+        let ledger = located.open(settings).map_err(|error| self.ledger_failure(&error))?;
+        Ok(Act { ledger, moment, own_claims })
+    }
+
+    /// Makes the Moment.
+    pub fn moment(&self, located: &Located) -> Result<Moment, Failure> {
+        let email = located.user().map(|user| user.email);
+        let git_dir = located.git_dir();
+        let typed = &self.typed;
+        Ok(self.config.moment(&self.environment, &self.who, Some(&git_dir), email.as_deref(), typed)?)
+    }
+
+    /// Who asks, for the phrases of a refusal.
+    #[must_use]
+    pub fn asker(&self) -> Asker {
+        let said = self.who.executor.clone();
+        let configured = Some(self.config.text("executor.id")).filter(|id| !id.is_empty());
+        Asker {
+            executor: said.or(configured.map(str::to_owned)),
+            now: self.now,
+            repeat: Vec::new(),
+        }
+    }
+
+    /// Phrases what the ledger says.
+    #[must_use]
+    pub fn ledger_failure(&self, error: &LedgerError) -> Failure {
+        error::ledger(error, &self.asker())
+    }
+
+    /// Phrases what an operation says.
+    #[must_use]
+    pub fn ops_failure(&self, error: &OpsError, repeat: Vec<String>) -> Failure {
+        error::ops(error, &Asker { repeat, ..self.asker() })
+    }
+}
+
+/// Which code a command records (K4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    None,
+    /// HEAD.
+    Head,
+    /// HEAD, its tree, and whether the work tree differs.
+    Whole,
+}
+
+/// A ledger opened for an act.
+#[derive(Debug)]
+pub struct Act {
+    pub ledger: Ledger,
+    pub moment: Moment,
+    pub own_claims: OwnClaims,
+}

@@ -1,0 +1,452 @@
+//! The `--json` contract: one versioned document a command, each with its schema.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::artifact::{Mark, ScheduleDoc};
+use crate::domain::id::{AttemptId, ClaimId, Digest, ExecutorId, ItemId, PrincipalId, StepKey};
+use crate::report::{BriefReport, ItemReport};
+
+/// What every answer has around its own fields.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Document<T> {
+    /// `stepseal/cli/COMMAND/1`.
+    pub schema: String,
+    pub command: String,
+    pub exit_code: u8,
+    #[serde(flatten)]
+    pub data: T,
+    /// Whether this command recorded something.
+    pub recorded: bool,
+    /// Commands that work now, as argument lists; never strings for a shell.
+    pub next: Vec<Vec<String>>,
+}
+
+/// A refusal, whatever the command.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RefusalDocument {
+    /// `stepseal/cli/refusal/1`.
+    pub schema: String,
+    pub command: String,
+    pub exit_code: u8,
+    /// The exit code's word.
+    pub kind: String,
+    /// A stable word for what happened.
+    pub reason: String,
+    pub message: String,
+    pub data: Value,
+    /// `false`, `true` or `"unknown"`.
+    pub recorded: Value,
+    pub next: Vec<Vec<String>>,
+}
+
+macro_rules! views {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Serialize, JsonSchema)]
+            #[serde(rename_all = "camelCase")]
+            pub struct $name { $($(#[$fdoc])* pub $field: $type,)* }
+        )*
+    };
+}
+
+views! {
+    /// `init`.
+    InitView {
+        branch: String,
+        /// `created`, `existed` or `adopted`.
+        outcome: String,
+        adopted_from: Option<String>,
+        items: usize,
+        wrote_config: bool,
+    }
+
+    /// `delegate`.
+    DelegateView {
+        work_item_id: ItemId,
+        /// `registered` or `unchanged`.
+        outcome: String,
+        workflow: String,
+        version: u32,
+        sha256: Digest,
+        imported_done: usize,
+        imported_skipped: usize,
+        ready: Vec<StepKey>,
+        warnings: Vec<WarningView>,
+    }
+
+    /// `delegate --dry-run`: one object per step, in launch order.
+    DryRunView {
+        work_item_id: Option<ItemId>,
+        title: Option<String>,
+        format: String,
+        workflow: String,
+        steps: Vec<DryStepView>,
+        /// Keys that may start together, wave by wave.
+        waves: Vec<Vec<StepKey>>,
+        warnings: Vec<WarningView>,
+    }
+
+    /// One step of a dry run.
+    DryStepView {
+        key: StepKey,
+        order: u32,
+        title: String,
+        /// `review` or `release` for a gate.
+        gate: Option<String>,
+        parallelizable: bool,
+        group: Option<String>,
+        needs: Vec<StepKey>,
+        /// `open`, `done` or `skipped`.
+        state: String,
+        line: Option<u32>,
+        phase: Option<String>,
+        wave: Option<usize>,
+    }
+
+    /// A warning about a plan.
+    WarningView {
+        line: u32,
+        message: String,
+    }
+
+    /// `schedule`.
+    ScheduleView {
+        schedule: ScheduleDoc,
+    }
+
+    /// `schedule --matrix`.
+    MatrixView {
+        include: Vec<MatrixEntry>,
+    }
+
+    /// One job of a matrix.
+    MatrixEntry {
+        work_item_id: ItemId,
+        step_key: StepKey,
+        order: u32,
+        parallelizable: bool,
+        attempt_id: AttemptId,
+    }
+
+    /// `claim`.
+    ClaimView {
+        work_item_id: ItemId,
+        step_key: StepKey,
+        attempt_id: AttemptId,
+        alias: Option<String>,
+        claim_id: ClaimId,
+        executor: ExecutorId,
+        claimed_at: Option<DateTime<Utc>>,
+        lease_until: Option<DateTime<Utc>>,
+        /// `claimed` or `unchanged`.
+        outcome: String,
+        brief: BriefReport,
+    }
+
+    /// `claim --next` with nothing to claim.
+    NothingView {
+        outcome: String,
+    }
+
+    /// `brief`.
+    BriefView {
+        brief: BriefReport,
+    }
+
+    /// `complete`.
+    CompleteView {
+        work_item_id: ItemId,
+        step_key: StepKey,
+        attempt_id: AttemptId,
+        /// `completed`, `failed`, `rejected` or `unchanged`.
+        outcome: String,
+        checks: Vec<CheckView>,
+        /// The retry that was queued with it.
+        requeued: Option<AttemptId>,
+        ready: Vec<StepKey>,
+        gates: Vec<StepKey>,
+        reused: Option<AttemptId>,
+    }
+
+    /// A check that was run.
+    CheckView {
+        criterion: String,
+        exit_code: i32,
+        duration_ms: u64,
+        output_digest: Digest,
+    }
+
+    /// `skip`, `requeue`, `release`.
+    StepView {
+        work_item_id: ItemId,
+        step_key: StepKey,
+        /// `skipped`, `queued`, `released`, `lapsed` or `unchanged`.
+        outcome: String,
+        attempt_id: Option<AttemptId>,
+        ready: Vec<StepKey>,
+    }
+
+    /// `gate`.
+    GateView {
+        work_item_id: ItemId,
+        step_key: StepKey,
+        attempt_id: Option<AttemptId>,
+        /// `approved`, `noted` (quorum not reached), `rejected`, `unchanged` or `dry-run`.
+        outcome: String,
+        principal: PrincipalId,
+        approvals: Option<u32>,
+        quorum: Option<u32>,
+        self_review: bool,
+        role_unchecked: bool,
+        return_to: Option<StepKey>,
+        void: Vec<StepKey>,
+        ready: Vec<StepKey>,
+        gates: Vec<StepKey>,
+    }
+
+    /// `review`.
+    ReviewView {
+        work_item_id: ItemId,
+        /// `flagged`, `cleared` or `unchanged`.
+        outcome: String,
+    }
+
+    /// `status` of everything.
+    PortfolioView {
+        items: Vec<PortfolioItem>,
+        stopped: Vec<StoppedItem>,
+    }
+
+    /// One item of the portfolio.
+    PortfolioItem {
+        work_item_id: ItemId,
+        title: String,
+        status: String,
+        flags: Vec<String>,
+        steps_done: u32,
+        steps_total: u32,
+        workflow: String,
+        ready: Vec<StepKey>,
+        ready_count: u32,
+        pending_gates: Vec<StepKey>,
+        in_progress: Vec<HolderView>,
+        waiting_since: Option<DateTime<Utc>>,
+        registered_at: DateTime<Utc>,
+        last_at: DateTime<Utc>,
+        owner: Option<PrincipalId>,
+        priority: Option<u32>,
+        labels: Vec<String>,
+    }
+
+    /// Who holds what.
+    HolderView {
+        attempt_id: AttemptId,
+        executor: ExecutorId,
+        claimed_at: DateTime<Utc>,
+    }
+
+    /// An item that cannot be read.
+    StoppedItem {
+        work_item_id: ItemId,
+        path: String,
+        what: String,
+    }
+
+    /// `status ITEM`.
+    ItemView {
+        item: ItemReport,
+    }
+
+    /// `status ITEM --why-not STEP`.
+    WhyNotView {
+        work_item_id: ItemId,
+        step_key: StepKey,
+        state: String,
+        facts: Vec<WhyNotFact>,
+        /// The steps that open one after the other before this one.
+        opens_when: Vec<StepKey>,
+    }
+
+    /// One fact that holds a step.
+    WhyNotFact {
+        rule: String,
+        what: String,
+        steps: Vec<StepKey>,
+    }
+
+    /// `verify`.
+    VerifyView {
+        /// `verified` or `violation` or `incomplete`.
+        outcome: String,
+        seals: u64,
+        events: usize,
+        definitions: usize,
+        items: usize,
+        commits: usize,
+        commit: String,
+        deep: bool,
+        mark: Option<Mark>,
+        findings: Vec<FindingView>,
+        corrected: Vec<CorrectedView>,
+        stopped: Vec<ItemId>,
+        not_seen: Vec<String>,
+    }
+
+    /// One violation.
+    FindingView {
+        class: String,
+        path: Option<String>,
+        work_item_id: Option<ItemId>,
+        what: String,
+        seal: Option<u64>,
+        sealed: Option<Digest>,
+        found: Option<Digest>,
+        commit: Option<String>,
+        pointer: Option<String>,
+    }
+
+    /// A file that was put right.
+    CorrectedView {
+        path: String,
+        commit: String,
+    }
+
+    /// `correct`.
+    CorrectView {
+        /// `corrected` or `unchanged`.
+        outcome: String,
+        corrected: Vec<CorrectionView>,
+    }
+
+    /// One correction.
+    CorrectionView {
+        path: String,
+        /// `restored`, `removed` or `rederived`.
+        action: String,
+        foreign_commit: Option<String>,
+    }
+
+    /// `workflow show`.
+    WorkflowView {
+        name: String,
+        version: u32,
+        title: Option<String>,
+        published: bool,
+        steps: Vec<DryStepView>,
+    }
+
+    /// `workflow graph`.
+    GraphView {
+        mermaid: String,
+    }
+
+    /// `schema` without a name.
+    SchemaListView {
+        schemas: Vec<String>,
+    }
+
+    /// `config list`.
+    ConfigView {
+        settings: Vec<SettingView>,
+    }
+
+    /// One setting.
+    SettingView {
+        key: String,
+        value: String,
+        origin: String,
+        variable: String,
+    }
+
+    /// `export --tree`.
+    TreeView {
+        dir: String,
+        files: usize,
+        commit: String,
+    }
+
+    /// `demo`.
+    DemoView {
+        dir: Option<String>,
+        steps: usize,
+        outcome: String,
+    }
+
+    /// `export`: everything, from the portfolio down to the artifacts.
+    ExportView {
+        /// The latest fact.
+        generated_at: Option<DateTime<Utc>>,
+        items: Vec<ExportItem>,
+        workflows: Vec<Value>,
+        ledger_events: Vec<Value>,
+        stopped: Vec<StoppedItem>,
+    }
+
+    /// One item of an export.
+    ExportItem {
+        item: ItemReport,
+        schedule: ScheduleDoc,
+        /// The handoff artifacts, by time, step order, key, attempt and id.
+        artifacts: Vec<Value>,
+    }
+
+    /// One line of `log --json`.
+    LogView {
+        schema: String,
+        commit: Option<String>,
+        artifact: Value,
+    }
+}
+
+/// The schemas of every `--json` answer, by the name of its file in `schemas/`.
+#[must_use]
+pub fn schemas() -> BTreeMap<String, Value> {
+    let mut all = BTreeMap::new();
+    macro_rules! add {
+        ($($name:literal $view:ty,)*) => {
+            $(all.insert(concat!("cli.", $name).to_owned(), crate::artifact::schema_of::<Document<$view>>());)*
+        };
+    }
+    add! {
+        "init" InitView,
+        "delegate" DelegateView,
+        "delegate-dry-run" DryRunView,
+        "schedule" ScheduleView,
+        "claim" ClaimView,
+        "claim-nothing" NothingView,
+        "brief" BriefView,
+        "complete" CompleteView,
+        "step" StepView,
+        "gate" GateView,
+        "review" ReviewView,
+        "portfolio" PortfolioView,
+        "status" ItemView,
+        "why-not" WhyNotView,
+        "verify" VerifyView,
+        "correct" CorrectView,
+        "workflow" WorkflowView,
+        "graph" GraphView,
+        "schema" SchemaListView,
+        "config" ConfigView,
+        "export-tree" TreeView,
+        "demo" DemoView,
+    }
+    all.insert("cli.matrix".into(), crate::artifact::schema_of::<MatrixView>());
+    all.insert("cli.export".into(), crate::artifact::schema_of::<Document<ExportView>>());
+    all.insert("cli.log".into(), crate::artifact::schema_of::<LogView>());
+    all.insert("cli.refusal".into(), crate::artifact::schema_of::<RefusalDocument>());
+    for (name, schema) in &mut all {
+        if let Some(object) = schema.as_object_mut() {
+            object.insert("$id".into(), json!(format!("urn:stepseal:schema:{name}:1")));
+        }
+    }
+    all
+}

@@ -1,0 +1,13 @@
+//! CHOREOGRAPHY: only where rooms must meet. Prints nothing, returns a report.
+//!
+//! What is not here: flags, terminals, a rule of its own.
+
+mod claim;
+mod complete;
+mod delegate;
+mod output;
+
+pub use claim::{Claimed, NextClaim, claim, claim_next};
+pub use complete::{CheckFailed, Checks, Completion, OpsError, complete};
+pub use delegate::{Delegated, Delegation, Dry, Twin, compiled, delegate, dry_run};
+pub use output::{OutputError, hash_output};
