@@ -378,7 +378,8 @@ impl Config {
     /// # Errors
     /// A remote, or signing.
     pub fn refuse_unbuilt(&self) -> Result<(), ConfigError> {
-        let unbuilt: [(&str, fn(&str) -> bool, &str); 4] = [
+        type Unbuilt = (&'static str, fn(&str) -> bool, &'static str);
+        let unbuilt: [Unbuilt; 4] = [
             ("ledger.remote", |v| !v.is_empty(), "a shared remote"),
             ("seal.sign", |v| v != "none", "signed seals"),
             ("ledger.signCommits", |v| v != "false", "signed commits"),
@@ -495,7 +496,7 @@ fn request(
             Some(id) => parse(id, Origin::Variable("STEPSEAL_REQUEST_ID".into()))?,
             None if environment.in_actions() => {
                 let short = &digest.as_str()[..16];
-                let id: String = format!("{}:{short}", actor.id).chars().take(200).collect();
+                let id: String = format!("{short}:{}", actor.id).chars().take(200).collect();
                 parse(&id, Origin::Default)?
             }
             None => return Ok(None),

@@ -25,7 +25,7 @@ pub struct LedgerDoc {
     pub created: DateTime<Utc>,
 }
 
-/// `artifacts/claims/…`: one assignment (SPEC: executor, claimed at, released at, terminal state).
+/// `artifacts/claims/…`: one assignment (executor, claimed at, released at, terminal state).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AssignmentDoc {

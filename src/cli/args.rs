@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     arg_required_else_help = true,
     after_help = "Start here:\n  stepseal demo                              see the main job in a throw-away repository\n  stepseal init                              make a ledger in this repository\n  stepseal delegate --plan FILE --dry-run    look at a plan before it is recorded\n\nExit codes: 0 ok, 1 nothing to do, 2 usage or invalid input, 4 refused by a rule, 5 not found,\n6 conflict, 10 ledger damaged, 11 cannot be verified, 75 try again (docs/exit-codes.md)"
 )]
-pub struct Cli {
+pub(super) struct Cli {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
@@ -24,7 +24,7 @@ pub struct Cli {
 /// Options every command takes.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Everywhere")]
-pub struct Global {
+pub(super) struct Global {
     /// Run as if started in DIR
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub dir: Option<PathBuf>,
@@ -53,7 +53,7 @@ pub struct Global {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Make a ledger in this repository, or adopt the one that is there
     Init(InitArgs),
     /// Turn a plan or a prompt into a work item
@@ -101,7 +101,7 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-pub struct InitArgs {
+pub(super) struct InitArgs {
     /// The ledger's branch [default: ledger.branch, else stepseal-ledger]
     #[arg(long, value_name = "NAME")]
     pub branch: Option<String>,
@@ -111,8 +111,10 @@ pub struct InitArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  stepseal delegate --plan specs/001-albums/tasks.md --dry-run\n  stepseal delegate --plan workflows/checkout.yaml --work-item SHOP-7\n  stepseal delegate --prompt \"Fix the login\" --work-item LOGIN-1")]
-pub struct DelegateArgs {
+#[command(
+    after_help = "Examples:\n  stepseal delegate --plan specs/001-albums/tasks.md --dry-run\n  stepseal delegate --plan workflows/checkout.yaml --work-item SHOP-7\n  stepseal delegate --prompt \"Fix the login\" --work-item LOGIN-1"
+)]
+pub(super) struct DelegateArgs {
     /// A plan: native YAML, TOML or JSON, or spec-kit's tasks.md; DIR holds one; - is stdin
     #[arg(long, value_name = "FILE|DIR|-")]
     pub plan: Option<String>,
@@ -149,7 +151,7 @@ pub struct DelegateArgs {
 
 /// Plan formats by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FormatArg {
+pub(super) enum FormatArg {
     Yaml,
     Toml,
     Json,
@@ -158,7 +160,7 @@ pub enum FormatArg {
 
 /// What becomes of checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum GatesArg {
+pub(super) enum GatesArg {
     /// Review gates; one whose steps are all done is imported as done
     Keep,
     /// Left out
@@ -168,11 +170,16 @@ pub enum GatesArg {
 }
 
 #[derive(Debug, Args)]
-pub struct ScheduleArgs {
+pub(super) struct ScheduleArgs {
     /// The item
     #[arg(value_name = "ITEM", required_unless_present = "work_item")]
     pub item: Option<String>,
-    #[arg(long, visible_alias = "structured-work-item", value_name = "ID", conflicts_with = "item")]
+    #[arg(
+        long,
+        visible_alias = "structured-work-item",
+        value_name = "ID",
+        conflicts_with = "item"
+    )]
     pub work_item: Option<String>,
     /// Print the ready attempts as a matrix for GitHub Actions
     #[arg(long)]
@@ -181,20 +188,27 @@ pub struct ScheduleArgs {
 
 /// How an item is named beside a step.
 #[derive(Debug, Clone, Args)]
-pub struct ItemArg {
+pub(super) struct ItemArg {
     /// The item
     #[arg(long, visible_alias = "structured-work-item", value_name = "ID")]
     pub work_item: String,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  stepseal claim --work-item ALBUMS --step T002\n  stepseal claim --next --quiet                one line: item, step, attempt, claim id")]
-pub struct ClaimArgs {
+#[command(
+    after_help = "Examples:\n  stepseal claim --work-item ALBUMS --step T002\n  stepseal claim --next --quiet                one line: item, step, attempt, claim id"
+)]
+pub(super) struct ClaimArgs {
     /// Take the first ready step, of whichever item
     #[arg(long, conflicts_with_all = ["step", "attempt"])]
     pub next: bool,
     /// The item
-    #[arg(long, visible_alias = "structured-work-item", value_name = "ID", required_unless_present = "next")]
+    #[arg(
+        long,
+        visible_alias = "structured-work-item",
+        value_name = "ID",
+        required_unless_present = "next"
+    )]
     pub work_item: Option<String>,
     #[arg(long, value_name = "KEY")]
     pub step: Option<String>,
@@ -216,7 +230,7 @@ pub struct ClaimArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct BriefArgs {
+pub(super) struct BriefArgs {
     #[arg(value_name = "ITEM")]
     pub item: String,
     #[arg(value_name = "STEP")]
@@ -224,8 +238,10 @@ pub struct BriefArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  stepseal complete --work-item ALBUMS --step T002 --outcome \"eslint 9\" --output .eslintrc.json\n  stepseal complete --work-item SHOP-7 --step schema --outcome done --verified reversible --run-checks\n  stepseal complete --work-item ALBUMS --step T002 --status failed --outcome \"no network\"")]
-pub struct CompleteArgs {
+#[command(
+    after_help = "Examples:\n  stepseal complete --work-item ALBUMS --step T002 --outcome \"eslint 9\" --output .eslintrc.json\n  stepseal complete --work-item SHOP-7 --step schema --outcome done --verified reversible --run-checks\n  stepseal complete --work-item ALBUMS --step T002 --status failed --outcome \"no network\""
+)]
+pub(super) struct CompleteArgs {
     #[command(flatten)]
     pub item: ItemArg,
     #[arg(long, value_name = "KEY")]
@@ -260,7 +276,7 @@ pub struct CompleteArgs {
 
 /// How an attempt ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum EndingArg {
+pub(super) enum EndingArg {
     Completed,
     /// It could not be done
     Failed,
@@ -269,7 +285,7 @@ pub enum EndingArg {
 }
 
 #[derive(Debug, Args)]
-pub struct SkipArgs {
+pub(super) struct SkipArgs {
     #[command(flatten)]
     pub item: ItemArg,
     #[arg(long, value_name = "KEY")]
@@ -279,11 +295,14 @@ pub struct SkipArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct RequeueArgs {
+pub(super) struct RequeueArgs {
     #[command(flatten)]
     pub item: ItemArg,
-    #[arg(long, value_name = "KEY")]
-    pub step: String,
+    #[arg(long, value_name = "KEY", required_unless_present = "attempt")]
+    pub step: Option<String>,
+    /// KEY.N, or the name it was claimed under
+    #[arg(long, value_name = "ATTEMPT")]
+    pub attempt: Option<String>,
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// Take the claim from a holder who is gone
@@ -295,11 +314,14 @@ pub struct RequeueArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct ReleaseArgs {
+pub(super) struct ReleaseArgs {
     #[command(flatten)]
     pub item: ItemArg,
-    #[arg(long, value_name = "KEY")]
-    pub step: String,
+    #[arg(long, value_name = "KEY", required_unless_present = "attempt")]
+    pub step: Option<String>,
+    /// KEY.N, or the name it was claimed under
+    #[arg(long, value_name = "ATTEMPT")]
+    pub attempt: Option<String>,
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
     /// The claim id, when you are not its executor by name
@@ -308,7 +330,7 @@ pub struct ReleaseArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum GateCommand {
+pub(super) enum GateCommand {
     /// Say yes; the quorum decides
     Approve(ApproveArgs),
     /// Say no: the item goes back
@@ -316,7 +338,7 @@ pub enum GateCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct ApproveArgs {
+pub(super) struct ApproveArgs {
     #[command(flatten)]
     pub item: ItemArg,
     #[arg(long, value_name = "KEY")]
@@ -329,7 +351,7 @@ pub struct ApproveArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct RejectArgs {
+pub(super) struct RejectArgs {
     #[command(flatten)]
     pub item: ItemArg,
     #[arg(long, value_name = "KEY")]
@@ -350,7 +372,7 @@ pub struct RejectArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum ReviewCommand {
+pub(super) enum ReviewCommand {
     /// Suspect a duplicate: no claims until it is decided
     Flag(FlagArgs),
     /// Drop the suspicion
@@ -358,7 +380,7 @@ pub enum ReviewCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct FlagArgs {
+pub(super) struct FlagArgs {
     #[command(flatten)]
     pub item: ItemArg,
     #[arg(long, value_name = "TEXT")]
@@ -369,7 +391,7 @@ pub struct FlagArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct ClearArgs {
+pub(super) struct ClearArgs {
     #[command(flatten)]
     pub item: ItemArg,
     /// Why it is no duplicate
@@ -378,11 +400,16 @@ pub struct ClearArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct StatusArgs {
+pub(super) struct StatusArgs {
     /// One item; all of them when left out
     #[arg(value_name = "ITEM")]
     pub item: Option<String>,
-    #[arg(long, visible_alias = "structured-work-item", value_name = "ID", conflicts_with = "item")]
+    #[arg(
+        long,
+        visible_alias = "structured-work-item",
+        value_name = "ID",
+        conflicts_with = "item"
+    )]
     pub work_item: Option<String>,
     /// Every fact that keeps this step from starting
     #[arg(long, value_name = "STEP")]
@@ -390,7 +417,7 @@ pub struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct LogArgs {
+pub(super) struct LogArgs {
     /// One item; the whole ledger when left out
     #[arg(value_name = "ITEM")]
     pub item: Option<String>,
@@ -403,7 +430,7 @@ pub struct LogArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct ExportArgs {
+pub(super) struct ExportArgs {
     /// Only these items
     #[arg(value_name = "ITEM")]
     pub items: Vec<String>,
@@ -419,7 +446,7 @@ pub struct ExportArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct VerifyArgs {
+pub(super) struct VerifyArgs {
     /// Walk every commit as well
     #[arg(long)]
     pub deep: bool,
@@ -429,7 +456,7 @@ pub struct VerifyArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct CorrectArgs {
+pub(super) struct CorrectArgs {
     /// The item; left out for files that concern the whole ledger
     #[arg(value_name = "ITEM")]
     pub item: Option<String>,
@@ -441,7 +468,7 @@ pub struct CorrectArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum WorkflowCommand {
+pub(super) enum WorkflowCommand {
     /// Print the steps in launch order
     Show(WorkflowArgs),
     /// Print the step graph as Mermaid
@@ -449,7 +476,7 @@ pub enum WorkflowCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct WorkflowArgs {
+pub(super) struct WorkflowArgs {
     /// A file, or a published NAME or NAME@VERSION
     #[arg(value_name = "FILE|NAME[@VERSION]")]
     pub workflow: String,
@@ -459,7 +486,7 @@ pub struct WorkflowArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct SchemaArgs {
+pub(super) struct SchemaArgs {
     /// One schema; the list of names when left out
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
@@ -469,13 +496,13 @@ pub struct SchemaArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(super) enum ConfigCommand {
     /// Print every setting that holds
     List(ConfigListArgs),
 }
 
 #[derive(Debug, Args)]
-pub struct ConfigListArgs {
+pub(super) struct ConfigListArgs {
     /// With where each value comes from
     #[arg(long)]
     pub origin: bool,
@@ -485,7 +512,7 @@ pub struct ConfigListArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(super) struct DemoArgs {
     /// Keep the repository in DIR, which must not exist or be empty
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,

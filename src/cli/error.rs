@@ -18,13 +18,13 @@ use crate::plan::{PlanError, Spot};
 
 /// A command that can be typed now, and a word about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Next {
+pub(super) struct Next {
     pub argv: Vec<String>,
     pub note: Option<String>,
 }
 
 /// Makes a next command from the words after `stepseal`.
-pub fn next<I: IntoIterator<Item = S>, S: Into<String>>(words: I) -> Next {
+pub(super) fn next<I: IntoIterator<Item = S>, S: Into<String>>(words: I) -> Next {
     let mut argv = vec!["stepseal".to_owned()];
     argv.extend(words.into_iter().map(Into::into));
     Next { argv, note: None }
@@ -33,40 +33,38 @@ pub fn next<I: IntoIterator<Item = S>, S: Into<String>>(words: I) -> Next {
 impl Next {
     /// Adds a word that is shown but never pasted.
     #[must_use]
-    pub fn note(mut self, note: impl Into<String>) -> Self {
+    pub(super) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());
         self
     }
 
     /// Adds words to the command.
     #[must_use]
-    pub fn with<I: IntoIterator<Item = S>, S: Into<String>>(mut self, words: I) -> Self {
+    pub(super) fn with<I: IntoIterator<Item = S>, S: Into<String>>(mut self, words: I) -> Self {
         self.argv.extend(words.into_iter().map(Into::into));
         self
     }
 
     /// As it can be pasted.
     #[must_use]
-    pub fn shown(&self) -> (String, Option<String>) {
+    pub(super) fn shown(&self) -> (String, Option<String>) {
         (shell(&self.argv), self.note.clone())
     }
 }
 
 /// Whether anything was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recorded {
+pub(super) enum Recorded {
     No,
-    Yes,
     Unknown,
 }
 
 impl Recorded {
-    /// `false`, `true` or `"unknown"`.
+    /// `false` or `"unknown"`.
     #[must_use]
-    pub fn json(self) -> Value {
+    pub(super) fn json(self) -> Value {
         match self {
             Self::No => json!(false),
-            Self::Yes => json!(true),
             Self::Unknown => json!("unknown"),
         }
     }
@@ -74,7 +72,7 @@ impl Recorded {
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     pub exit: Exit,
     pub reason: String,
     pub message: String,
@@ -88,7 +86,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with a reason and a message.
-    pub fn new(exit: Exit, reason: &str, message: impl Into<String>) -> Self {
+    pub(super) fn new(exit: Exit, reason: &str, message: impl Into<String>) -> Self {
         Self {
             exit,
             reason: reason.to_owned(),
@@ -102,34 +100,34 @@ impl Failure {
     }
 
     /// What was typed makes no sense.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, "invalid", message)
     }
 
     /// Adds a fact, indented under the message.
     #[must_use]
-    pub fn fact(mut self, name: &str, what: impl Into<String>) -> Self {
+    pub(super) fn fact(mut self, name: &str, what: impl Into<String>) -> Self {
         self.facts.push(Line::Row(vec![format!("  {name}"), what.into()]));
         self
     }
 
     /// Adds a sentence under the facts.
     #[must_use]
-    pub fn note(mut self, text: impl Into<String>) -> Self {
+    pub(super) fn note(mut self, text: impl Into<String>) -> Self {
         self.facts.push(Line::Text(format!("  {}", text.into())));
         self
     }
 
     /// Adds a way out.
     #[must_use]
-    pub fn then(mut self, next: Next) -> Self {
+    pub(super) fn then(mut self, next: Next) -> Self {
         self.next.push(next);
         self
     }
 
     /// Adds the data of the `--json` contract.
     #[must_use]
-    pub fn data(mut self, data: Value) -> Self {
+    pub(super) fn data(mut self, data: Value) -> Self {
         self.data = data;
         self
     }
@@ -137,12 +135,14 @@ impl Failure {
 
 /// Who asks and when: what the phrases need.
 #[derive(Debug, Clone, Default)]
-pub struct Asker {
+pub(super) struct Asker {
     /// `--executor ID`, when it was said somehow.
     pub executor: Option<String>,
     pub now: DateTime<Utc>,
-    /// The claim command's own flags, to be repeated.
+    /// The command's own flags, to be repeated.
     pub repeat: Vec<String>,
+    /// The whole command, when a request id makes it safe to repeat.
+    pub again: Option<Vec<String>>,
 }
 
 impl Asker {
@@ -175,7 +175,7 @@ fn claim_other(asker: &Asker, item: &ItemId, other: Option<&StepKey>) -> Vec<Nex
 
 /// Phrases a refusal of the rules.
 #[must_use]
-pub fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
+pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
     let exit = match refusal.kind() {
         RefusalKind::Invalid => Exit::Usage,
         RefusalKind::Refused => Exit::Refused,
@@ -300,7 +300,9 @@ pub fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
                 failure = failure.fact("may repeat", names.join(", "));
             }
             failure
-                .data(json!({ "workItemId": item, "by": by, "reason": reason, "suspects": suspects }))
+                .data(
+                    json!({ "workItemId": item, "by": by, "reason": reason, "suspects": suspects }),
+                )
                 .then(
                     next(["review", "clear", "--work-item", item.as_str(), "--rationale", "…"])
                         .note("if it is no duplicate"),
@@ -423,7 +425,9 @@ pub fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
             let names: Vec<_> = known.iter().map(|id| id.as_str()).collect();
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             failure
-                .data(json!({ "workItemId": item, "stepKey": step, "criterion": id, "known": known }))
+                .data(
+                    json!({ "workItemId": item, "stepKey": step, "criterion": id, "known": known }),
+                )
                 .fact("it has", names)
                 .then(next(["brief", item.as_str(), step.as_str()]))
         }
@@ -435,7 +439,9 @@ pub fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
             failure = failure.fact("since", asker.ago(*since));
             let complete = next(["complete"]).with(step_args(item, step)).with(["--outcome", "…"]);
             let release = next(["release"]).with(step_args(item, step)).with(["--reason", "…"]);
-            failure.then(asker.as_executor(complete)).then(asker.as_executor(release).note("give it back"))
+            failure
+                .then(asker.as_executor(complete))
+                .then(asker.as_executor(release).note("give it back"))
         }
         Refusal::AliasTaken { item, alias, attempt } => failure
             .data(json!({ "workItemId": item, "alias": alias, "attemptId": attempt }))
@@ -504,11 +510,14 @@ pub fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
                 .data(json!({ "workItemId": item, "stepKey": step, "candidates": candidates }))
                 .fact("could be", keys(candidates));
             match candidates.last() {
-                Some(last) => failure.then(
-                    next(["gate", "reject"])
-                        .with(step_args(item, step))
-                        .with(["--reason", "…", "--return-to", last.as_str()]),
-                ),
+                Some(last) => {
+                    failure.then(next(["gate", "reject"]).with(step_args(item, step)).with([
+                        "--reason",
+                        "…",
+                        "--return-to",
+                        last.as_str(),
+                    ]))
+                }
                 None => failure,
             }
         }
@@ -538,7 +547,7 @@ fn stamp(at: DateTime<Utc>) -> String {
 
 /// Phrases what the ledger says.
 #[must_use]
-pub fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
+pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
     let message = plain(&error.to_string());
     let fail = |exit, reason: &str| Failure::new(exit, reason, message.clone());
     match error {
@@ -571,26 +580,26 @@ pub fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
             fail(Exit::Refused, "newer-format").note("a newer stepseal is needed to read it")
         }
         LedgerError::ItemStopped { item, found } => {
-            let failure = stopped(fail(Exit::Damaged, "item-stopped"), found);
-            failure
-                .then(next(["verify"]))
-                .then(
-                    next(["correct", item.as_str(), "--path", &found.path, "--reason", "…"])
-                        .note("puts the sealed bytes back"),
-                )
+            let mut failure = stopped(fail(Exit::Damaged, "item-stopped"), found);
+            failure.data["workItemId"] = json!(item);
+            failure.note("other items go on").then(next(["verify"])).then(
+                next(["correct", item.as_str(), "--path", &found.path, "--reason", "…"])
+                    .note("puts the sealed bytes back"),
+            )
         }
         LedgerError::LedgerStopped { found } => {
-            stopped(fail(Exit::Damaged, "ledger-stopped"), found)
-                .then(next(["verify"]))
-                .then(
-                    next(["correct", "--path", &found.path, "--reason", "…"])
-                        .note("puts the sealed bytes back"),
-                )
+            stopped(fail(Exit::Damaged, "ledger-stopped"), found).then(next(["verify"])).then(
+                next(["correct", "--path", &found.path, "--reason", "…"])
+                    .note("puts the sealed bytes back"),
+            )
         }
         LedgerError::Rewritten { how, seen, tip, mark } => {
             let failure = fail(Exit::Damaged, how.word())
                 .fact("seen here", format!("commit {seen}, mark {mark}"))
-                .fact("now", if tip.is_empty() { "no branch".into() } else { format!("commit {tip}") })
+                .fact(
+                    "now",
+                    if tip.is_empty() { "no branch".into() } else { format!("commit {tip}") },
+                )
                 .note("nothing is written until it is what was seen again (docs/recovery.md)")
                 .then(next(["verify"]));
             match how {
@@ -608,15 +617,16 @@ pub fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
             }
             failure.then(Next { argv: vec!["git".into(), "fsck".into()], note: None })
         }
-        LedgerError::Busy(_) | LedgerError::Contended { .. } => {
-            fail(Exit::TryAgain, "busy").note("nothing was recorded; the same command can be repeated")
-        }
+        LedgerError::Busy(_) | LedgerError::Contended { .. } => fail(Exit::TryAgain, "busy")
+            .note("nothing was recorded; the same command can be repeated"),
         LedgerError::Unknown { .. } => {
             let mut failure = fail(Exit::TryAgain, "unknown")
-                .note("the same command with the same --request-id is safe")
-                .then(next(["status"]));
+                .note("the same command with the same --request-id is safe to repeat");
             failure.recorded = Recorded::Unknown;
-            failure
+            match &asker.again {
+                Some(argv) => failure.then(Next { argv: argv.clone(), note: None }),
+                None => failure.then(next(["log", "-n", "20"]).note("shows whether it is there")),
+            }
         }
         LedgerError::Git { .. } | LedgerError::Io { .. } => fail(Exit::Internal, "storage"),
         LedgerError::Paper(_) => fail(Exit::Usage, "too-large-or-invalid"),
@@ -639,12 +649,12 @@ fn stopped(mut failure: Failure, found: &Stop) -> Failure {
     if let Some(digest) = &found.found {
         failure.facts.push(row(["  found", &format!("sha256 {digest}")]));
     }
-    failure.note("other items go on")
+    failure
 }
 
 /// Phrases what an operation says.
 #[must_use]
-pub fn ops(error: &OpsError, asker: &Asker) -> Failure {
+pub(super) fn ops(error: &OpsError, asker: &Asker) -> Failure {
     match error {
         OpsError::Ledger(error) => ledger(error, asker),
         OpsError::CheckNotRun { criterion, .. } => {
@@ -700,7 +710,7 @@ impl From<crate::domain::id::InvalidId> for Failure {
 
 /// Shows a plan's error at its line.
 #[must_use]
-pub fn plan(error: &PlanError, path: &str, text: &str, color: bool) -> Failure {
+pub(super) fn plan(error: &PlanError, path: &str, text: &str, color: bool) -> Failure {
     let mut failure = Failure::usage(plain(&error.message));
     failure.reason = "invalid-plan".into();
     if path != "-" {
@@ -739,9 +749,7 @@ fn snippet(error: &PlanError, at: Spot, path: &str, text: &str, color: bool) -> 
             let indent = line.len() - line.trim_start().len();
             return start + indent..start + line.trim_end().len().max(indent);
         }
-        let byte = |chars: usize| {
-            line.char_indices().nth(chars).map_or(line.len(), |(at, _)| at)
-        };
+        let byte = |chars: usize| line.char_indices().nth(chars).map_or(line.len(), |(at, _)| at);
         let from = byte(spot.column as usize - 1);
         let to = byte(spot.column as usize - 1 + spot.length.max(1) as usize);
         start + from..start + to.max(from)

@@ -92,15 +92,17 @@ pub fn run(
     };
     let color = cli.global.color.clone().unwrap_or_else(|| "auto".into());
     let command = name(&cli.command);
-    let mut ui =
-        Ui::new(out, err, &environment, &color, cli.global.json, cli.global.quiet);
+    let mut ui = Ui::new(out, err, &environment, &color, cli.global.json, cli.global.quiet);
     let prefix: Vec<String> = cli
         .global
         .dir
         .iter()
         .flat_map(|dir| ["-C".to_owned(), dir.display().to_string()])
         .collect();
-    let session = Session::new(environment, &cli.global, typed(&argv));
+    let words = std::iter::once("stepseal".to_owned())
+        .chain(argv.iter().skip(1).map(|word| word.to_string_lossy().into_owned()))
+        .collect();
+    let session = Session::new(environment, &cli.global, typed(&argv), words);
     let reply = session.and_then(|session| {
         let color = session.config.text("output.color").to_owned();
         ui.recolor(&session.environment, &color);

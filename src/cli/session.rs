@@ -15,18 +15,24 @@ use crate::ops::OpsError;
 
 /// One command's surroundings.
 #[derive(Debug)]
-pub struct Session {
+pub(super) struct Session {
     pub environment: Environment,
     pub config: Config,
     pub who: Who,
     /// What was typed, for request digests.
     typed: String,
+    argv: Vec<String>,
     now: DateTime<Utc>,
 }
 
 impl Session {
     /// Reads the configuration.
-    pub fn new(mut environment: Environment, global: &Global, typed: String) -> Result<Self, Failure> {
+    pub(super) fn new(
+        mut environment: Environment,
+        global: &Global,
+        typed: String,
+        argv: Vec<String>,
+    ) -> Result<Self, Failure> {
         if let Some(dir) = &global.dir {
             environment.dir = environment.dir.join(dir);
         }
@@ -37,12 +43,12 @@ impl Session {
             request_id: global.request_id.clone(),
         };
         let now = environment.now();
-        Ok(Self { environment, config, who, typed, now })
+        Ok(Self { environment, config, who, typed, argv, now })
     }
 
     /// The time of this command.
     #[must_use]
-    pub fn now(&self) -> DateTime<Utc> {
+    pub(super) fn now(&self) -> DateTime<Utc> {
         self.now
     }
 
@@ -66,18 +72,18 @@ impl Session {
     }
 
     /// Finds the repository.
-    pub fn locate(&self) -> Result<Located, Failure> {
+    pub(super) fn locate(&self) -> Result<Located, Failure> {
         Located::find(&self.place()).map_err(|error| self.ledger_failure(&error))
     }
 
     /// Opens the ledger for reading.
-    pub fn ledger(&self) -> Result<Ledger, Failure> {
+    pub(super) fn ledger(&self) -> Result<Ledger, Failure> {
         let settings = self.settings()?;
         self.locate()?.open(settings).map_err(|error| self.ledger_failure(&error))
     }
 
     /// Opens the ledger for an act, with the one Moment of it.
-    pub fn act(&self, code: Code) -> Result<Act, Failure> {
+    pub(super) fn act(&self, code: Code) -> Result<Act, Failure> {
         let settings = self.settings()?;
         let located = self.locate()?;
         if located.branch().is_none() {
@@ -93,41 +99,48 @@ impl Session {
     }
 
     /// Makes the Moment.
-    pub fn moment(&self, located: &Located) -> Result<Moment, Failure> {
+    pub(super) fn moment(&self, located: &Located) -> Result<Moment, Failure> {
         let email = located.user().map(|user| user.email);
         let git_dir = located.git_dir();
         let typed = &self.typed;
-        Ok(self.config.moment(&self.environment, &self.who, Some(&git_dir), email.as_deref(), typed)?)
+        Ok(self.config.moment(
+            &self.environment,
+            &self.who,
+            Some(&git_dir),
+            email.as_deref(),
+            typed,
+        )?)
     }
 
     /// Who asks, for the phrases of a refusal.
     #[must_use]
-    pub fn asker(&self) -> Asker {
+    pub(super) fn asker(&self) -> Asker {
         let said = self.who.executor.clone();
         let configured = Some(self.config.text("executor.id")).filter(|id| !id.is_empty());
         Asker {
             executor: said.or(configured.map(str::to_owned)),
             now: self.now,
             repeat: Vec::new(),
+            again: self.who.request_id.as_ref().map(|_| self.argv.clone()),
         }
     }
 
     /// Phrases what the ledger says.
     #[must_use]
-    pub fn ledger_failure(&self, error: &LedgerError) -> Failure {
+    pub(super) fn ledger_failure(&self, error: &LedgerError) -> Failure {
         error::ledger(error, &self.asker())
     }
 
     /// Phrases what an operation says.
     #[must_use]
-    pub fn ops_failure(&self, error: &OpsError, repeat: Vec<String>) -> Failure {
+    pub(super) fn ops_failure(&self, error: &OpsError, repeat: Vec<String>) -> Failure {
         error::ops(error, &Asker { repeat, ..self.asker() })
     }
 }
 
 /// Which code a command records (K4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
+pub(super) enum Code {
     None,
     /// HEAD.
     Head,
@@ -137,7 +150,7 @@ pub enum Code {
 
 /// A ledger opened for an act.
 #[derive(Debug)]
-pub struct Act {
+pub(super) struct Act {
     pub ledger: Ledger,
     pub moment: Moment,
     pub own_claims: OwnClaims,

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::config::{Config, Environment};
 
 /// Where a command speaks.
-pub struct Ui<'a> {
+pub(super) struct Ui<'a> {
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
     pub json: bool,
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Ui<'_> {
 
 /// One line of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
+pub(super) enum Line {
     /// A verb, then the rest.
     Said(String, String),
     /// Words of a table; the rows around it line up.
@@ -41,12 +41,12 @@ pub enum Line {
 }
 
 /// Makes a `Said` line.
-pub fn said(verb: &str, rest: impl Into<String>) -> Line {
+pub(super) fn said(verb: &str, rest: impl Into<String>) -> Line {
     Line::Said(verb.to_owned(), rest.into())
 }
 
 /// Makes a table row.
-pub fn row<const N: usize>(cells: [&str; N]) -> Line {
+pub(super) fn row<const N: usize>(cells: [&str; N]) -> Line {
     Line::Row(cells.map(str::to_owned).to_vec())
 }
 
@@ -58,7 +58,7 @@ const DIM: Style = Style::new().dimmed();
 
 impl<'a> Ui<'a> {
     /// Decides once how to speak.
-    pub fn new(
+    pub(super) fn new(
         out: &'a mut dyn Write,
         err: &'a mut dyn Write,
         environment: &Environment,
@@ -81,25 +81,25 @@ impl<'a> Ui<'a> {
     }
 
     /// Decides on colour again, once the configuration is known.
-    pub fn recolor(&mut self, environment: &Environment, color: &str) {
+    pub(super) fn recolor(&mut self, environment: &Environment, color: &str) {
         self.out_color = wanted(environment, color, environment.stdout_terminal);
         self.err_color = wanted(environment, color, environment.stderr_terminal);
     }
 
     /// Whether talk is coloured.
     #[must_use]
-    pub fn err_color(&self) -> bool {
+    pub(super) fn err_color(&self) -> bool {
         self.err_color
     }
 
     /// Prints prepared talk.
-    pub fn snippet(&mut self, text: &str) {
+    pub(super) fn snippet(&mut self, text: &str) {
         self.talk(text);
     }
 
     /// A mark, in ASCII where the locale is not UTF-8.
     #[must_use]
-    pub fn mark(&self, mark: char) -> String {
+    pub(super) fn mark(&self, mark: char) -> String {
         if self.utf8 {
             return mark.to_string();
         }
@@ -118,8 +118,10 @@ impl<'a> Ui<'a> {
     }
 
     /// Writes data to stdout; a reader that went away is no error.
-    pub fn data(&mut self, text: &str) {
-        if !self.broken && self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).is_err() {
+    pub(super) fn data(&mut self, text: &str) {
+        if !self.broken
+            && self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).is_err()
+        {
             self.broken = true;
         }
     }
@@ -129,13 +131,13 @@ impl<'a> Ui<'a> {
     }
 
     /// Prints an answer's lines to stdout.
-    pub fn answer(&mut self, lines: &[Line]) {
+    pub(super) fn answer(&mut self, lines: &[Line]) {
         let text = self.render(lines, self.out_color, self.columns);
         self.data(&text);
     }
 
     /// Prints lines of talk to stderr.
-    pub fn aside(&mut self, lines: &[Line]) {
+    pub(super) fn aside(&mut self, lines: &[Line]) {
         let text = self.render(lines, self.err_color, true);
         self.talk(&text);
     }
@@ -186,7 +188,7 @@ impl<'a> Ui<'a> {
     }
 
     /// Says what a user must act on.
-    pub fn warning(&mut self, message: &str, at: Option<&str>) {
+    pub(super) fn warning(&mut self, message: &str, at: Option<&str>) {
         if self.quiet {
             return;
         }
@@ -199,13 +201,13 @@ impl<'a> Ui<'a> {
     }
 
     /// Says what went wrong.
-    pub fn error(&mut self, message: &str) {
+    pub(super) fn error(&mut self, message: &str) {
         let text = format!("{} {message}\n", paint("error:", BAD, self.err_color));
         self.talk(&text);
     }
 
     /// Says what can be typed next.
-    pub fn next(&mut self, lines: &[(String, Option<String>)], indent: bool) {
+    pub(super) fn next(&mut self, lines: &[(String, Option<String>)], indent: bool) {
         if self.quiet {
             return;
         }
@@ -220,14 +222,14 @@ impl<'a> Ui<'a> {
     }
 
     /// Replaces the progress line, where somebody watches.
-    pub fn progress(&mut self, text: &str) {
+    pub(super) fn progress(&mut self, text: &str) {
         if self.progress {
             self.talk(&format!("\r\x1b[K{text}"));
         }
     }
 
     /// Takes the progress line away.
-    pub fn progress_done(&mut self) {
+    pub(super) fn progress_done(&mut self) {
         if self.progress {
             self.talk("\r\x1b[K");
         }
@@ -252,7 +254,8 @@ fn paint(text: &str, style: Style, color: bool) -> String {
 fn style_of(verb: &str) -> Style {
     match verb {
         "violation" | "rejected" | "failed" => BAD,
-        "created" | "claimed" | "completed" | "verified" | "registered" | "approved" | "adopted" => GOOD,
+        "created" | "claimed" | "completed" | "verified" | "registered" | "approved"
+        | "adopted" => GOOD,
         "void" | "not seen" | "unshared" => WARN,
         _ => VERB,
     }
@@ -288,7 +291,7 @@ fn table(rows: &[&Vec<String>], columns: bool) -> String {
 
 /// Untrusted text for a terminal: control and bidi characters are shown, never obeyed; one line.
 #[must_use]
-pub fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}');
@@ -305,7 +308,7 @@ pub fn plain(text: &str) -> String {
 
 /// The first line of a text, cut to a width people can scan.
 #[must_use]
-pub fn short(text: &str, longest: usize) -> String {
+pub(super) fn short(text: &str, longest: usize) -> String {
     let line = plain(text.lines().next().unwrap_or(""));
     if line.chars().count() <= longest {
         return line;
@@ -316,7 +319,7 @@ pub fn short(text: &str, longest: usize) -> String {
 
 /// A command as it can be pasted: words a shell would touch are quoted.
 #[must_use]
-pub fn shell(argv: &[String]) -> String {
+pub(super) fn shell(argv: &[String]) -> String {
     let word = |word: &String| {
         let safe = !word.is_empty()
             && word.chars().all(|c| c.is_ascii_alphanumeric() || "._:/@+-=,".contains(c));
@@ -333,7 +336,7 @@ pub fn shell(argv: &[String]) -> String {
 
 /// Seconds as people say them: `8s`, `3m 12s`, `2h 5m`, `3d 4h`.
 #[must_use]
-pub fn span(seconds: i64) -> String {
+pub(super) fn span(seconds: i64) -> String {
     let seconds = seconds.max(0);
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -348,7 +351,7 @@ pub fn span(seconds: i64) -> String {
 
 /// A time for people: only the clock when it was today.
 #[must_use]
-pub fn clock(
+pub(super) fn clock(
     at: chrono::DateTime<chrono::Utc>,
     now: chrono::DateTime<chrono::Utc>,
     config: &Config,

@@ -2,6 +2,8 @@
 //!
 //! What is not here: the ledger, and anything that writes.
 
+#![expect(clippy::disallowed_methods, reason = "the adapter that opens the user's repository")]
+
 use std::path::Path;
 use std::time::Duration;
 

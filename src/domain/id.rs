@@ -1,4 +1,4 @@
-//! The ids of the domain, each its own type, parsed once at the door (DESIGN L12).
+//! The ids of the domain, each its own type, parsed once at the door (L12).
 //!
 //! A value of these types is always within the grammar, so no other room checks one again.
 //! None converts into another: a step key is no item id.

@@ -203,6 +203,7 @@ impl Refusal {
             Self::OtherPlan { .. }
             | Self::CaseTwin { .. }
             | Self::Held { .. }
+            | Self::NotHolder { .. }
             | Self::Finished { .. }
             | Self::StepDone { .. }
             | Self::RequestReused { .. }
@@ -224,7 +225,6 @@ impl Refusal {
             | Self::NotVerified { .. }
             | Self::ExecutorBusy { .. }
             | Self::NotClaimed { .. }
-            | Self::NotHolder { .. }
             | Self::LeaseRunning { .. }
             | Self::NotApprover { .. }
             | Self::SelfReview { .. }

@@ -112,11 +112,11 @@ impl Schedule {
 
     /// The steps held by a constraint, with what holds them.
     fn serialised(&self) -> BTreeMap<(usize, ConstraintName), usize> {
-        let held = |(at, answer): (usize, &Answer)| match answer {
-            Answer::Held { hold: Hold::Constraint { constraint, by, .. }, .. } => {
-                Some(((at, constraint.clone()), *by))
-            }
-            _ => None,
+        let held = |(at, answer): (usize, &Answer)| {
+            let Answer::Held { hold: Hold::Constraint { constraint, by, .. }, .. } = answer else {
+                return None;
+            };
+            Some(((at, constraint.clone()), *by))
         };
         self.answers.iter().enumerate().filter_map(held).collect()
     }

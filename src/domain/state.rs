@@ -347,15 +347,14 @@ impl StepState {
     #[must_use]
     pub fn outputs_digest(&self) -> Digest {
         match self.standing() {
-            Standing::Done(Done::Completed | Done::Approved) => self
+            Standing::Done(Done::Completed) => self
                 .current()
-                .and_then(|attempt| match attempt.phase {
-                    AttemptPhase::Approved => {
-                        attempt.approvals.last().map(|approval| approval.outputs_digest.clone())
-                    }
-                    _ => attempt.end.as_ref().and_then(|end| end.outputs_digest.clone()),
-                })
+                .and_then(|attempt| attempt.end.as_ref()?.outputs_digest.clone())
                 .unwrap_or_else(|| Digest::of(b"")),
+            Standing::Done(Done::Approved) => self
+                .current()
+                .and_then(|attempt| attempt.approvals.last())
+                .map_or_else(|| Digest::of(b""), |approval| approval.outputs_digest.clone()),
             Standing::Done(Done::Skipped | Done::ImportedSkipped) => Digest::of(b"skipped"),
             Standing::Done(Done::ImportedDone) => Digest::of(b"imported"),
             Standing::Untouched | Standing::Queued | Standing::Claimed | Standing::Ended(_) => {
@@ -483,18 +482,16 @@ impl ItemState {
         let phase = item_after(self.phase, kind)
             .ok_or(Illegal::Item { event: name, phase: self.phase.word() })?;
         let this = EventRef { id: event.id, sha256 };
-        match &event.data {
-            EventData::ScheduleDecided(data) => {
-                for opened in &data.opened {
-                    self.open(workflow, kind, &opened.attempt_id, opened.round, event, None)?;
-                }
+        if let EventData::ScheduleDecided(data) = &event.data {
+            for opened in &data.opened {
+                self.open(workflow, kind, &opened.attempt_id, opened.round, event, None)?;
             }
-            EventData::AttemptRequeued(data) => {
-                let attempt = attempt_of(event)?;
-                let retry = Some((data.retry_of.number(), data.reason.clone()));
-                self.open(workflow, kind, attempt, data.round, event, retry)?;
-            }
-            _ => self.apply_other(event, &this, workflow)?,
+        } else if let EventData::AttemptRequeued(data) = &event.data {
+            let attempt = attempt_of(event)?;
+            let retry = Some((data.retry_of.number(), data.reason.clone()));
+            self.open(workflow, kind, attempt, data.round, event, retry)?;
+        } else {
+            self.apply_other(event, &this, workflow)?;
         }
         self.phase = phase;
         self.events += 1;

@@ -719,7 +719,7 @@ fn distance(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// The built-in workflow for an item without a plan (DESIGN §6): three steps and a review.
+/// The built-in workflow for an item without a plan (docs/plans.md): three steps and a review.
 ///
 /// # Panics
 /// Never: the literals are within the grammar.

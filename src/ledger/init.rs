@@ -73,7 +73,14 @@ impl Located {
                 ledger.store.set_config("stepseal.branch", branch)?;
                 return Ok((ledger, Founded::Existed { items }));
             }
-            let (commit, from) = match ledger.store.tracking().first() {
+            let tracking = ledger.store.tracking();
+            if let [_, _, ..] = tracking.as_slice() {
+                return Err(LedgerError::Invalid(format!(
+                    "{} all have a branch of that name; make the one you mean: git branch {branch} REMOTE/{branch}",
+                    tracking.join(" and ")
+                )));
+            }
+            let (commit, from) = match tracking.first() {
                 Some(name) => {
                     let tip = ledger.store.resolve(name)?.ok_or(LedgerError::NoLedger)?;
                     ledger.check_is_ledger(tip)?;
@@ -90,7 +97,9 @@ impl Located {
                     }
                 }
             }
-            barrier::reference(&ledger.store, ledger.settings.durability)?;
+            let unknown = |error: LedgerError| LedgerError::Unknown { why: error.to_string() };
+            barrier::reference(&ledger.store, ledger.settings.durability).map_err(unknown)?;
+            ledger.check_is_ledger(commit).map_err(unknown)?;
             Seen::trust(&ledger.store, commit)?.save(&ledger.cache);
             ledger.store.set_config("stepseal.branch", branch)?;
             let items = ledger.snapshot()?.item_ids()?.len();

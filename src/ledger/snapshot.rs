@@ -95,10 +95,18 @@ impl<'l> Snapshot<'l> {
 
     /// `ledger.json`, refusing formats of the future.
     pub fn doc(&self) -> Result<LedgerDoc, LedgerError> {
+        let bytes = Self::format_of(self.store, self.root)?;
+        artifact::decode(&bytes).map_err(|error| LedgerError::LedgerStopped {
+            found: Box::new(Stop::new(artifact::LEDGER_DOC, format!("cannot be read: {error}"))),
+        })
+    }
+
+    /// The bytes of `ledger.json`, once its format is known to be one this program reads.
+    pub(super) fn format_of(store: &Store, root: Oid) -> Result<Vec<u8>, LedgerError> {
         let stopped = |what: String| LedgerError::LedgerStopped {
             found: Box::new(Stop::new(artifact::LEDGER_DOC, what)),
         };
-        let bytes = tree::file(self.store, self.root, artifact::LEDGER_DOC)?
+        let bytes = tree::file(store, root, artifact::LEDGER_DOC)?
             .ok_or_else(|| stopped("is missing".into()))?;
         // The format first: a newer ledger says so instead of "unknown field".
         #[derive(serde::Deserialize)]
@@ -110,7 +118,7 @@ impl<'l> Snapshot<'l> {
         if format.format > FORMAT {
             return Err(LedgerError::NewerFormat { found: format.format, known: FORMAT });
         }
-        artifact::decode(&bytes).map_err(|error| stopped(format!("cannot be read: {error}")))
+        Ok(bytes)
     }
 
     /// The commit, as hex.

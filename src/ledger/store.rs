@@ -322,7 +322,7 @@ fn partial() -> LedgerError {
     }
 }
 
-/// Words libgit2's refusal to open for people, with the remedy (RELIABILITY 5.1).
+/// Words libgit2's refusal to open for people, with the remedy .
 fn open_error(error: &git2::Error, dir: &Path) -> LedgerError {
     let message = error.message();
     let unsupported = |what: &str, remedy: &str| LedgerError::Unsupported {

@@ -137,7 +137,10 @@ impl Ledger {
                     continue;
                 }
                 Swap::Unknown(why) => {
-                    if !self.landed(draft.commit)? {
+                    let landed = self
+                        .landed(draft.commit)
+                        .map_err(|error| LedgerError::Unknown { why: format!("{why}; {error}") })?;
+                    if !landed {
                         tracing::debug!(%why, "the swap failed and did not happen");
                         self.wait_or_give_up(attempt, deadline, true, draft.commit).map_err(
                             |_| LedgerError::Git { doing: "moving the branch".into(), why },
@@ -250,7 +253,7 @@ impl Ledger {
     }
 
     /// Reads commit, seal and files back from the disk: what gc or a bad disk took is not
-    /// acknowledged (F9).
+    /// acknowledged.
     pub(super) fn read_back(&self, draft: &Draft) -> Result<(), LedgerError> {
         let commit = self.store.commit(draft.commit)?;
         let seal = tree::file(&self.store, commit.tree, &seal_path(draft.seal.seq))?;

@@ -10,6 +10,7 @@ use super::error::{LedgerError, Rewrite, Stop};
 use super::fold::{self, ItemFold, Problem, Sealed};
 use super::object::Commit;
 use super::seen::{self, Check, Seen};
+use super::snapshot::Snapshot;
 use super::store::Store;
 use super::{Ledger, tree};
 use crate::artifact::{
@@ -214,6 +215,7 @@ impl Ledger {
             root: tip,
             line: Vec::new(),
             bytes: BTreeMap::new(),
+            damaged: Vec::new(),
             progress,
         };
         match audit.run(tip, known.as_ref(), options) {
@@ -245,6 +247,8 @@ struct Audit<'a> {
     line: Vec<(Oid, Commit)>,
     /// The bytes of write-once files that are as sealed.
     bytes: BTreeMap<String, Vec<u8>>,
+    /// Sealed bytes, from history, of files that are damaged now: links to them still hold.
+    damaged: Vec<Vec<u8>>,
     progress: &'a mut dyn FnMut(Progress),
 }
 
@@ -255,6 +259,8 @@ impl Audit<'_> {
         known: Option<&Seen>,
         options: &VerifyOptions,
     ) -> Result<(), LedgerError> {
+        // A ledger of the future is not judged by the rules of today.
+        Snapshot::format_of(self.store, self.store.commit(tip)?.tree)?;
         self.walk(tip)?;
         self.root = self.store.commit(tip)?.tree;
         let files = tree::files(self.store, self.root, "artifacts")?;
@@ -294,7 +300,7 @@ impl Audit<'_> {
                 }
                 Err(error) => return Err(error),
             }
-            if self.line.len() % 4096 == 0 {
+            if self.line.len().is_multiple_of(4096) {
                 (self.progress)(Progress { stage: "commits", done: self.line.len(), of: 0 });
             }
         }
@@ -314,7 +320,7 @@ impl Audit<'_> {
         for (path, oid) in files.range(prefix.clone()..).take_while(|(p, _)| p.starts_with(&prefix))
         {
             let seq = seals.len() as u64 + 1;
-            if seals.len() % 4096 == 0 {
+            if seals.len().is_multiple_of(4096) {
                 (self.progress)(Progress { stage: "seals", done: seals.len(), of: total });
             }
             let bytes = self.store.blob(*oid)?;
@@ -408,6 +414,7 @@ impl Audit<'_> {
                 let mut finding = Finding::new(Class::Deleted, path.clone(), "is gone");
                 finding.sealed = Some(sealed.sha256.clone());
                 finding.seal = Some(sealed.seal);
+                self.damaged.extend(self.sealed_bytes(path, &sealed.sha256)?);
                 wrong.push(finding);
                 continue;
             };
@@ -430,6 +437,7 @@ impl Audit<'_> {
             finding.seal = Some(sealed.seal);
             if let Some(before) = self.sealed_bytes(path, &sealed.sha256)? {
                 finding.pointer = first_difference(&before, &bytes);
+                self.damaged.push(before);
             }
             wrong.push(finding);
         }
@@ -670,11 +678,16 @@ impl Audit<'_> {
             self.report.events += events.len();
             sealed.insert(folder, events);
         }
-        let digests: BTreeMap<EventId, (Digest, EventKind)> = sealed
+        let mut digests: BTreeMap<EventId, (Digest, EventKind)> = sealed
             .values()
             .flatten()
             .map(|sealed| (sealed.event.id, (sealed.sha256.clone(), sealed.event.kind())))
             .collect();
+        for bytes in &self.damaged {
+            if let Ok(event) = artifact::decode_event(bytes) {
+                digests.insert(event.id, (Digest::of(bytes), event.kind()));
+            }
+        }
         for sealed in sealed.values().flatten() {
             self.links(sealed, &digests);
         }

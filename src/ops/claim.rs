@@ -155,11 +155,7 @@ fn order(row: &Row) -> (u32, chrono::DateTime<chrono::Utc>, &ItemId) {
 }
 
 /// The ready steps of an item that the asker's role may take, in launch order.
-fn ready(
-    snapshot: &Snapshot<'_>,
-    row: &Row,
-    ask: &NextClaim,
-) -> Result<Vec<StepKey>, LedgerError> {
+fn ready(snapshot: &Snapshot<'_>, row: &Row, ask: &NextClaim) -> Result<Vec<StepKey>, LedgerError> {
     if ask.role.is_none() && row.ready.len() as u32 == row.ready_count {
         return Ok(row.ready.clone());
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::domain::decide::{Ask, Complete, Decided, Ending, Unchanged, Verified};
 use crate::domain::event::CheckRun;
-use crate::domain::id::{AttemptId, ClaimId, CriterionId, ItemId};
+use crate::domain::id::{AttemptId, ClaimId, CriterionId, Digest, ItemId};
 use crate::domain::moment::Moment;
 use crate::domain::refusal::Refusal;
 use crate::domain::workflow::{Criterion, Execute};
@@ -74,7 +74,11 @@ pub fn complete(
             told(&open.criterion);
             let run = run_check(item, &open, checks, moment)?;
             let id = open.criterion.id;
-            ask.verified.push(Verified { id: id.clone(), evidence: None, check: Some(run.clone()) });
+            ask.verified.push(Verified {
+                id: id.clone(),
+                evidence: None,
+                check: Some(run.clone()),
+            });
             runs.push((id, run));
         }
     }
@@ -132,9 +136,10 @@ fn open_checks(
         return Err(LedgerError::Refused(refusal).into());
     };
     let fold = snapshot.known_item(item)?;
-    let claim = fold.workflow.position(attempt.key()).and_then(|at| {
-        Some(fold.state.steps[at].attempt(attempt.number())?.claim.as_ref()?.id)
-    });
+    let claim = fold
+        .workflow
+        .position(attempt.key())
+        .and_then(|at| Some(fold.state.steps[at].attempt(attempt.number())?.claim.as_ref()?.id));
     let check = |criterion: Criterion| {
         let check = criterion.check.clone()?;
         Some(OpenCheck { criterion, check, attempt: attempt.clone(), claim })
@@ -156,10 +161,8 @@ fn run_check(
         ("STEPSEAL_CLAIM".to_owned(), claim.map_or_else(String::new, |claim| claim.to_string())),
         ("STEPSEAL_EXECUTOR".to_owned(), moment.actor.id.to_string()),
     ];
-    let timeout = check
-        .timeout
-        .as_ref()
-        .map_or(checks.timeout, |limit| Duration::from_secs(limit.seconds()));
+    let timeout =
+        check.timeout.as_ref().map_or(checks.timeout, |limit| Duration::from_secs(limit.seconds()));
     let program =
         Program { argv: &check.run, dir: checks.dir, env: &env, timeout, keep: checks.keep };
     let ended = process::run(&program).map_err(|error| OpsError::CheckNotRun {
@@ -170,7 +173,7 @@ fn run_check(
         run: check.run.clone(),
         exit_code: ended.exit_code,
         duration_ms: u64::try_from(ended.duration.as_millis()).unwrap_or(u64::MAX),
-        output_digest: ended.output_digest,
+        output_digest: Digest::from_bytes(&ended.output_sha256),
         output: ended.output,
     };
     if run.exit_code != 0 {

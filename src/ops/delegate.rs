@@ -1,4 +1,4 @@
-//! A plan or a prompt becomes a registered item on a published workflow (DESIGN §6).
+//! A plan or a prompt becomes a registered item on a published workflow (docs/plans.md).
 
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ fn resolve(
     };
     let mut definition = draft.definition.clone();
     if !draft.format.is_native() {
-        // Same name and content: that version. Same name, other content: the next one (§6).
+        // Same name and content: that version. Same name, other content: the next one (docs/plans.md).
         for (version, published) in state.versions(&draft.definition.name) {
             definition.version = version;
             let (workflow, _) = compiled(&definition)?;
@@ -158,7 +158,9 @@ fn published_or_builtin(
             let workflow = snapshot.workflow(&WorkflowRef { name, version, sha256 })?;
             Ok((workflow, None))
         }
-        None if name == builtin.name && version.is_none_or(|version| version == builtin.version) => {
+        None if name == builtin.name
+            && version.is_none_or(|version| version == builtin.version) =>
+        {
             let (workflow, bytes) = compiled(&builtin)?;
             Ok((Arc::new(workflow), Some(bytes)))
         }

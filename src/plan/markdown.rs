@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 /// A text, lexed into lines.
 #[derive(Debug)]
-pub struct Document<'a> {
+pub(super) struct Document<'a> {
     /// Every line of the text; line `n` is `lines[n - 1]`.
     pub lines: Vec<Line<'a>>,
     /// Code fences in the order they open.
@@ -19,7 +19,7 @@ pub struct Document<'a> {
 
 /// One line with its comments taken out.
 #[derive(Debug)]
-pub struct Line<'a> {
+pub(super) struct Line<'a> {
     /// 1-based, in the text as given.
     pub number: u32,
     /// The words that count: comments blanked outside fences, no line ending.
@@ -30,7 +30,7 @@ pub struct Line<'a> {
 
 /// Where a line stands, because the same words are a task in one place and an example in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(super) enum Place {
     /// Between the two `---` that open a file.
     FrontMatter,
     /// In a fence, its two delimiters included; the index into `Document::fences`.
@@ -41,7 +41,7 @@ pub enum Place {
 
 /// A fenced block.
 #[derive(Debug)]
-pub struct Fence<'a> {
+pub(super) struct Fence<'a> {
     /// The words after the opening fence: `mermaid`, `bash`.
     pub info: &'a str,
     /// Line of the opening fence.
@@ -52,7 +52,7 @@ pub struct Fence<'a> {
 
 /// What stands between the brackets of a box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
+pub(super) enum Mark {
     /// `[ ]`, and `[~]`, `[-]`, `[🔄]` and their kind, which mean begun and so still to do.
     Open,
     /// `[x]`, `[X]`, `[✅]`.
@@ -60,7 +60,7 @@ pub enum Mark {
 }
 
 /// Lexes a text; never fails, because what is odd is a note and not a reason to stop here.
-pub fn lex(text: &str) -> Document<'_> {
+pub(super) fn lex(text: &str) -> Document<'_> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut raw: Vec<&str> =
         text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
@@ -201,7 +201,7 @@ fn strip_comments<'a>(line: &'a str, in_comment: &mut bool, ends_later: bool) ->
 /// Finds inline code: byte ranges with their backticks.
 ///
 /// Code is quoted text; a placeholder, a comment or a box inside it is somebody's example.
-pub fn code_spans(text: &str) -> Vec<(usize, usize)> {
+pub(super) fn code_spans(text: &str) -> Vec<(usize, usize)> {
     let bytes = text.as_bytes();
     let run_at = |at: usize| bytes[at..].iter().take_while(|byte| **byte == b'`').count();
     let mut runs = Vec::new();
@@ -231,7 +231,7 @@ pub fn code_spans(text: &str) -> Vec<(usize, usize)> {
 }
 
 /// Reads a heading: its level and its words, without closing `#`.
-pub fn heading(text: &str) -> Option<(u8, &str)> {
+pub(super) fn heading(text: &str) -> Option<(u8, &str)> {
     let words = text.trim_start_matches(' ');
     if text.len() - words.len() > 3 {
         return None;
@@ -246,7 +246,7 @@ pub fn heading(text: &str) -> Option<(u8, &str)> {
 }
 
 /// Takes the bullet off a list line: `- `, `* `, `+ `, `1. `.
-pub fn bullet(text: &str) -> Option<&str> {
+pub(super) fn bullet(text: &str) -> Option<&str> {
     let text = text.trim_start();
     let rest = match text.strip_prefix(['-', '*', '+']) {
         Some(rest) => rest,
@@ -264,7 +264,7 @@ pub fn bullet(text: &str) -> Option<&str> {
 /// Reads a list line with a box: its mark and what follows the bracket.
 ///
 /// `[P]` and `[US1]` look like boxes and are not: a mark is blank, an `x` or no letter at all.
-pub fn boxed(text: &str) -> Option<(Mark, &str)> {
+pub(super) fn boxed(text: &str) -> Option<(Mark, &str)> {
     let rest = bullet(text)?.strip_prefix('[')?;
     let end = rest.char_indices().take(8).find(|(_, c)| *c == ']')?.0;
     let mark = match rest[..end].trim() {
@@ -284,7 +284,7 @@ pub fn boxed(text: &str) -> Option<(Mark, &str)> {
 ///
 /// All three markers are looked for even inside fences, since a merge does not know fences; a
 /// single marker counts only outside them.
-pub fn conflict(document: &Document<'_>) -> Option<u32> {
+pub(super) fn conflict(document: &Document<'_>) -> Option<u32> {
     let is = |line: &Line<'_>, marker: &str| {
         line.text.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
     };

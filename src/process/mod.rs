@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::id::Digest;
-
 /// How long a group has between being asked to end and being ended.
 const GRACE: Duration = Duration::from_secs(3);
 /// How long a grandchild may keep the output open after the program ended.
@@ -40,7 +38,7 @@ pub struct Ended {
     pub timed_out: bool,
     pub duration: Duration,
     /// SHA-256 of everything it wrote to stdout and stderr, as it came.
-    pub output_digest: Digest,
+    pub output_sha256: [u8; 32],
     /// Head and tail of that, as text.
     pub output: String,
 }
@@ -110,7 +108,7 @@ pub fn run(program: &Program<'_>) -> Result<Ended, NotStarted> {
         exit_code: if timed_out { 124 } else { status.map_or(-1, code) },
         timed_out,
         duration,
-        output_digest: last.digest(),
+        output_sha256: last.digest(),
         output: last.text(),
     })
 }
@@ -189,8 +187,8 @@ impl Capture {
         self.tail.drain(..extra);
     }
 
-    fn digest(&self) -> Digest {
-        Digest::from_bytes(&self.hasher.clone().finalize().into())
+    fn digest(&self) -> [u8; 32] {
+        self.hasher.clone().finalize().into()
     }
 
     fn text(&self) -> String {
@@ -218,7 +216,8 @@ mod tests {
     fn output_is_bounded_and_its_digest_covers_all_of_it() {
         let ended = sh("i=0; while [ $i -lt 1000 ]; do echo 0123456789; i=$((i+1)); done", LIMIT);
         assert_eq!(ended.exit_code, 0);
-        assert_eq!(ended.output_digest, Digest::of(&b"0123456789\n".repeat(1000)));
+        let whole: [u8; 32] = Sha256::digest(b"0123456789\n".repeat(1000)).into();
+        assert_eq!(ended.output_sha256, whole);
         assert!(ended.output.len() < 200, "{}", ended.output);
         assert!(ended.output.contains("10936 bytes left out"), "{}", ended.output);
     }

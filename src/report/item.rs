@@ -428,7 +428,9 @@ pub fn brief(workflow: &Workflow, state: &ItemState, at: usize) -> BriefReport {
     let earlier = whole
         .attempts
         .iter()
-        .filter(|attempt| attempt.outcome.is_some() && Some(&attempt.attempt_id) != whole.attempt_id.as_ref())
+        .filter(|attempt| {
+            attempt.outcome.is_some() && Some(&attempt.attempt_id) != whole.attempt_id.as_ref()
+        })
         .cloned()
         .collect();
     BriefReport {

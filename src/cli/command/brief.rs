@@ -93,7 +93,10 @@ pub(super) fn describe(lines: &mut Vec<Line>, brief: &BriefReport, whole: bool, 
     for earlier in &brief.earlier {
         let outcome = earlier.outcome.as_deref().unwrap_or("");
         let void = if earlier.void { ", void" } else { "" };
-        say("earlier", format!("{} {}{void}: {}", earlier.attempt_id, earlier.state, text(outcome)));
+        say(
+            "earlier",
+            format!("{} {}{void}: {}", earlier.attempt_id, earlier.state, text(outcome)),
+        );
     }
     let handoffs = brief.predecessors.iter().filter(|before| before.outcome.is_some());
     for before in handoffs.take(if whole { usize::MAX } else { 3 }) {

@@ -89,7 +89,8 @@ fn show(
     let brief = report::brief(&fold.workflow, &fold.state, at);
     let attempt = fold.state.steps[at].attempt(claimed.attempt.number());
     let claim = attempt.and_then(|attempt| attempt.claim.as_ref());
-    let executor = claim.map_or_else(|| act.moment.actor.id.clone(), |claim| claim.executor.clone());
+    let executor =
+        claim.map_or_else(|| act.moment.actor.id.clone(), |claim| claim.executor.clone());
     let alias = claim.and_then(|claim| claim.alias.as_ref()).map(ToString::to_string);
     let mut reply = Reply::new(
         "claim",
@@ -107,8 +108,7 @@ fn show(
         },
     );
     reply.recorded = claimed.fresh;
-    reply.quiet =
-        format!("{}\t{key}\t{}\t{}\n", claimed.item, claimed.attempt, claimed.claim);
+    reply.quiet = format!("{}\t{key}\t{}\t{}\n", claimed.item, claimed.attempt, claimed.claim);
     let named = alias.map(|alias| format!(" ({alias})")).unwrap_or_default();
     let verb = if claimed.fresh { "claimed" } else { "unchanged" };
     reply.lines.push(said(

@@ -23,7 +23,9 @@ pub(super) fn run(
 ) -> Result<Reply, Failure> {
     let item: ItemId = args.item.work_item.parse()?;
     if args.step.is_none() && args.attempt.is_none() && args.claim.is_none() {
-        return Err(Failure::usage("name what is complete: --step KEY, --attempt KEY.N or --claim ID"));
+        return Err(Failure::usage(
+            "name what is complete: --step KEY, --attempt KEY.N or --claim ID",
+        ));
     }
     let act = session.act(Code::Whole)?;
     let work_dir = act.ledger.work_dir().map(std::path::Path::to_path_buf);
@@ -50,7 +52,8 @@ pub(super) fn run(
         outputs,
         links: links(&args.link, &act.ledger, &item, session)?,
     };
-    let timeout = Duration::from_secs(session.config.seconds("complete.checkTimeout").unwrap_or(600));
+    let timeout =
+        Duration::from_secs(session.config.seconds("complete.checkTimeout").unwrap_or(600));
     let checks = args.run_checks.then(|| Checks {
         dir: work_dir.as_deref().unwrap_or(dir),
         timeout,
@@ -109,7 +112,10 @@ pub(super) fn run(
     );
     reply.recorded = done.fresh;
     if !done.fresh {
-        let rest = format!("{item} {key} was ended by {} with this outcome: nothing recorded", done.attempt);
+        let rest = format!(
+            "{item} {key} was ended by {} with this outcome: nothing recorded",
+            done.attempt
+        );
         reply.lines.push(said("unchanged", rest));
         reply.next = onwards(&item, &open, session);
         return Ok(reply);
@@ -135,7 +141,7 @@ pub(super) fn run(
     let took = took.unwrap_or_default();
     reply.lines.push(said(word, format!("{item} {key} ({}){took}", done.attempt)));
     if let Some(reused) = reused {
-        reply.lines.push(said("reused", format!("the inputs of {reused}: counts once")));
+        reply.lines.push(said("reused", format!("same inputs as {reused}: counts once")));
     }
     if let Some(requeued) = &requeued {
         reply.lines.push(said("queued", format!("{requeued}, by the step's own retry")));
@@ -218,7 +224,9 @@ fn links(
                 && rel.len() <= 64
                 && rel.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
             if !word {
-                return Err(Failure::usage(format!("--link {text}: REL is a word of letters and dashes")));
+                return Err(Failure::usage(format!(
+                    "--link {text}: REL is a word of letters and dashes"
+                )));
             }
             let id: EventId = id.parse()?;
             let found = events.iter().find(|sealed| sealed.event.id == id).ok_or_else(|| {

@@ -42,7 +42,10 @@ pub(super) fn run(args: &CorrectArgs, session: &Session) -> Result<Reply, Failur
     );
     reply.recorded = fresh;
     for one in corrected {
-        let by = one.foreign_commit.as_ref().map(|commit| format!(", changed by commit {}", &commit[..7]));
+        let by = one
+            .foreign_commit
+            .as_ref()
+            .map(|commit| format!(", changed by commit {}", &commit[..7]));
         reply.lines.push(said(word(one.action), format!("{}{}", one.path, by.unwrap_or_default())));
     }
     if !fresh {

@@ -95,7 +95,6 @@ fn register(
         (None, name) => Some(workflow_name(name)?),
     };
     let warnings = read.as_ref().map(|read| read.draft.warnings.clone()).unwrap_or_default();
-    let path = read.as_ref().map(|read| read.path.clone());
     let ask = Delegation {
         item: item.clone(),
         title,
@@ -106,8 +105,12 @@ fn register(
         owner: args.owner.as_deref().map(str::parse).transpose()?,
         plan: read.map(|read| {
             let plan = PlanRef {
-                format: if read.draft.format.is_native() { "native" } else { read.draft.format.name() }
-                    .to_owned(),
+                format: if read.draft.format.is_native() {
+                    "native"
+                } else {
+                    read.draft.format.name()
+                }
+                .to_owned(),
                 path: read.path,
                 digest: read.digest,
             };
@@ -164,10 +167,9 @@ fn register(
         reply.lines.push(said("decide", names(&open.gates, 8)));
     }
     for note in &warnings {
-        let at = (note.line > 0).then(|| format!(" (line {})", note.line)).unwrap_or_default();
+        let at = if note.line > 0 { format!(" (line {})", note.line) } else { Default::default() };
         reply.warnings.push((format!("{}{at}", plain(&note.message)), None));
     }
-    let _ = path;
     for twin in &done.twins {
         let what = if twin.same_plan { "the same plan" } else { "the same title" };
         let message = format!(
@@ -260,8 +262,9 @@ fn read_text(given: &str, dir: &Path) -> Result<(String, String), Failure> {
     let mut shown = given.to_owned();
     let mut path = dir.join(given);
     if path.is_dir() {
-        let found = plan_in(&path)
-            .ok_or_else(|| Failure::usage(format!("{given} holds no tasks.md and no workflow file")))?;
+        let found = plan_in(&path).ok_or_else(|| {
+            Failure::usage(format!("{given} holds no tasks.md and no workflow file"))
+        })?;
         let name = found.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         shown = format!("{}/{name}", given.trim_end_matches('/'));
         path = found;
@@ -271,8 +274,7 @@ fn read_text(given: &str, dir: &Path) -> Result<(String, String), Failure> {
             Ok(text) => Ok((shown, text)),
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
-                let line =
-                    error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+                let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
                 Err(Failure::usage(format!("{shown} is not UTF-8 (line {line})")))
             }
         },
@@ -366,9 +368,7 @@ fn wave_rows(
     imported: &[ImportedStep],
     waves: &[Vec<usize>],
 ) {
-    reply.lines.push(Line::Row(
-        ["  wave", "phase", "steps", ""].map(str::to_owned).to_vec(),
-    ));
+    reply.lines.push(Line::Row(["  wave", "phase", "steps", ""].map(str::to_owned).to_vec()));
     let phase = |at: usize| {
         let source = workflow.steps()[at].definition.source.as_ref();
         source.and_then(|source| source.phase.clone()).unwrap_or_default()
@@ -387,8 +387,7 @@ fn wave_rows(
             [only] => note(workflow, *only),
             _ => String::new(),
         };
-        let cells =
-            vec![format!("  {:>4}", n + 1), phase(first), words.join(" ∥ "), plain(&note)];
+        let cells = vec![format!("  {:>4}", n + 1), phase(first), words.join(" ∥ "), plain(&note)];
         rows.push((first, cells));
     }
     for step in imported.iter().filter(|step| step.state == ImportedState::Done) {
@@ -452,9 +451,8 @@ pub(super) fn dry_steps(
         Some(_) => "skipped",
         None => "open",
     };
-    let wave_of = |at: usize| {
-        waves?.iter().position(|wave| wave.contains(&at)).map(|wave| wave + 1)
-    };
+    let wave_of =
+        |at: usize| waves?.iter().position(|wave| wave.contains(&at)).map(|wave| wave + 1);
     workflow
         .steps()
         .iter()

@@ -36,7 +36,9 @@ pub(super) fn run(args: &DemoArgs, session: &Session, ui: &mut Ui<'_>) -> Result
             let used = std::fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some());
             if used {
                 let message = format!("{} is not empty", dir.display());
-                return Err(Failure::usage(message).note("name a new folder: stepseal demo --keep DIR"));
+                return Err(
+                    Failure::usage(message).note("name a new folder: stepseal demo --keep DIR")
+                );
             }
             std::fs::create_dir_all(&dir).map_err(|error| failed("making the folder", &error))?;
             dir
@@ -105,7 +107,8 @@ impl Demo<'_, '_> {
         self.git(&["config", "user.email", "demo@localhost"])?;
         let plan = self.dir.join(PLAN_PATH);
         if let Some(folder) = plan.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| failed("making the plan's folder", &error))?;
+            std::fs::create_dir_all(folder)
+                .map_err(|error| failed("making the plan's folder", &error))?;
         }
         std::fs::write(&plan, PLAN).map_err(|error| failed("writing the plan", &error))?;
         self.stepseal("maintainer-1", &["init"], 0)?;
@@ -131,8 +134,16 @@ impl Demo<'_, '_> {
 
         self.scene("A gate says no: the item goes back, and what built on it is void");
         let reject = [
-            "gate", "reject", "--work-item", ITEM, "--step", "checkpoint-2", "--return-to", "T005",
-            "--reason", "an album needs an owner",
+            "gate",
+            "reject",
+            "--work-item",
+            ITEM,
+            "--step",
+            "checkpoint-2",
+            "--return-to",
+            "T005",
+            "--reason",
+            "an album needs an owner",
         ];
         self.stepseal_as("reviewer-1", "reviewer-1", &reject, 0)?;
         self.claim("agent-1", "T005")?;
@@ -143,14 +154,26 @@ impl Demo<'_, '_> {
 
         self.scene("The gate says yes, and the rest is done");
         let approve = [
-            "gate", "approve", "--work-item", ITEM, "--step", "checkpoint-2", "--reason",
+            "gate",
+            "approve",
+            "--work-item",
+            ITEM,
+            "--step",
+            "checkpoint-2",
+            "--reason",
             "owner and order are right",
         ];
         self.stepseal_as("reviewer-1", "reviewer-1", &approve, 0)?;
         self.work("agent-1", "T008", "the contract test fails, as it should")?;
         self.work("agent-1", "T009", "POST /albums; the contract test passes")?;
         let approve = [
-            "gate", "approve", "--work-item", ITEM, "--step", "checkpoint-3", "--reason",
+            "gate",
+            "approve",
+            "--work-item",
+            ITEM,
+            "--step",
+            "checkpoint-3",
+            "--reason",
             "made one by hand",
         ];
         self.stepseal_as("reviewer-1", "reviewer-1", &approve, 0)?;
@@ -208,7 +231,9 @@ impl Demo<'_, '_> {
         self.now += TimeDelta::seconds(20);
         let mut environment = self.environment.clone();
         // The caller's own settings have no say in the demo.
-        environment.vars.retain(|name, _| !name.starts_with("STEPSEAL_") && !name.starts_with("GIT"));
+        environment
+            .vars
+            .retain(|name, _| !name.starts_with("STEPSEAL_") && !name.starts_with("GIT"));
         let set = [
             ("STEPSEAL_CONFIG", String::new()),
             ("STEPSEAL_NOW", self.now.to_rfc3339_opts(SecondsFormat::Millis, true)),
@@ -228,8 +253,10 @@ impl Demo<'_, '_> {
         argv.extend(["--color".into(), color.into()]);
         let code = super::super::run(argv, environment, &mut out, &mut err);
         if !self.ui.json && !self.ui.quiet {
-            let typed: Vec<String> =
-                std::iter::once("stepseal").chain(words.iter().copied()).map(str::to_owned).collect();
+            let typed: Vec<String> = std::iter::once("stepseal")
+                .chain(words.iter().copied())
+                .map(str::to_owned)
+                .collect();
             let prompt = format!("\n{executor}$ {}\n", shell(&typed));
             self.ui.data(&prompt);
             self.ui.data(&String::from_utf8_lossy(&out));
@@ -272,7 +299,9 @@ impl Demo<'_, '_> {
         let commit = self.git(&words)?;
         self.git(&["update-ref", "refs/heads/stepseal-ledger", commit.trim()])?;
         if !self.ui.json && !self.ui.quiet {
-            self.ui.data(&format!("\nsomebody$ one byte of {path} is now another, committed with git\n"));
+            self.ui.data(&format!(
+                "\nsomebody$ one byte of {path} is now another, committed with git\n"
+            ));
         }
         Ok(())
     }

@@ -29,7 +29,10 @@ pub(super) fn run(args: &ExportArgs, session: &Session) -> Result<Reply, Failure
     text.push('\n');
     reply.raw = Some(text);
     for stopped in &view.stopped {
-        let message = format!("{} is stopped and left out: {} {}", stopped.work_item_id, stopped.path, stopped.what);
+        let message = format!(
+            "{} is stopped and left out: {} {}",
+            stopped.work_item_id, stopped.path, stopped.what
+        );
         reply.warnings.push((message, None));
     }
     if !view.stopped.is_empty() {
@@ -38,7 +41,11 @@ pub(super) fn run(args: &ExportArgs, session: &Session) -> Result<Reply, Failure
     Ok(reply)
 }
 
-fn view(snapshot: &Snapshot<'_>, items: &[ItemId], session: &Session) -> Result<ExportView, Failure> {
+fn view(
+    snapshot: &Snapshot<'_>,
+    items: &[ItemId],
+    session: &Session,
+) -> Result<ExportView, Failure> {
     let fail = |error| session.ledger_failure(&error);
     let portfolio = snapshot.portfolio().map_err(fail)?;
     let all: Vec<ItemId> = portfolio.rows.iter().map(|row| row.id.clone()).collect();
@@ -122,8 +129,12 @@ fn tree(dir: &Path, snapshot: &Snapshot<'_>, session: &Session) -> Result<Reply,
     }
     let shown = dir.display().to_string();
     let commit = snapshot.commit();
-    let mut reply =
-        Reply::new("export-tree", &TreeView { dir: shown.clone(), files: count, commit: commit.clone() });
-    reply.lines.push(said("exported", format!("{count} files to {shown}/artifacts, as of {commit}")));
+    let mut reply = Reply::new(
+        "export-tree",
+        &TreeView { dir: shown.clone(), files: count, commit: commit.clone() },
+    );
+    reply
+        .lines
+        .push(said("exported", format!("{count} files to {shown}/artifacts, as of {commit}")));
     Ok(reply)
 }

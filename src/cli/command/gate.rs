@@ -109,7 +109,10 @@ fn marks(lines: &mut Vec<super::super::ui::Line>, self_review: bool, role_unchec
         lines.push(said("note", "by one who worked on a step under review; recorded as such"));
     }
     if role_unchecked {
-        lines.push(said("note", "the ledger knows no members of any role: not checked, recorded as such"));
+        lines.push(said(
+            "note",
+            "the ledger knows no members of any role: not checked, recorded as such",
+        ));
     }
 }
 
@@ -146,8 +149,7 @@ fn reject(args: &RejectArgs, session: &Session) -> Result<Reply, Failure> {
         }
         let mut reply = Reply::new("gate", &view);
         reply.lines = lines;
-        reply.aside =
-            vec![super::super::ui::Line::Text("dry run: nothing was recorded".into())];
+        reply.aside = vec![super::super::ui::Line::Text("dry run: nothing was recorded".into())];
         return Ok(reply);
     }
     let receipt = step::ask(session, &act, &item, &ask)?;

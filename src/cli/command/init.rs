@@ -1,5 +1,4 @@
 //! `init`: make the ledger, or adopt the one that is there.
-#![expect(clippy::disallowed_methods, reason = "writes stepseal.toml, the one file init leaves")]
 
 use std::io::Write as _;
 
@@ -27,9 +26,8 @@ pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> 
         .or_else(|| located.branch())
         .unwrap_or_else(|| session.config.text("ledger.branch").to_owned());
     check_branch(&branch)?;
-    let (ledger, founded) = located
-        .init(&branch, settings, &moment)
-        .map_err(|error| session.ledger_failure(&error))?;
+    let (ledger, founded) =
+        located.init(&branch, settings, &moment).map_err(|error| session.ledger_failure(&error))?;
     let wrote = match &work_dir {
         Some(dir) => write_config(&dir.join("stepseal.toml"), ledger.branch())?,
         None => false,
@@ -69,7 +67,8 @@ pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> 
             reply.lines.push(said("exists", rest));
         }
         Founded::Adopted { from, items } => {
-            let rest = format!("branch {branch} from {from}, as it was last fetched ({items} items)");
+            let rest =
+                format!("branch {branch} from {from}, as it was last fetched ({items} items)");
             reply.lines.push(said("adopted", rest));
             reply.warnings.push((
                 "this version does not share a ledger: what is recorded here stays in this clone"

@@ -30,11 +30,7 @@ use crate::domain::workflow::Workflow;
 use crate::ledger::{ItemFold, Receipt};
 
 /// Runs the verb.
-pub(super) fn run(
-    command: &Command,
-    session: &Session,
-    ui: &mut Ui<'_>,
-) -> Result<Reply, Failure> {
+pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
     match command {
         Command::Init(args) => init::run(args, session),
         Command::Delegate(args) => delegate::run(args, session, ui),

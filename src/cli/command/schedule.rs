@@ -15,9 +15,10 @@ pub(super) fn run(
     ui: &mut Ui<'_>,
 ) -> Result<Reply, Failure> {
     let given = args.item.as_ref().or(args.work_item.as_ref());
-    let item: ItemId = given.map(|id| id.parse()).transpose()?.ok_or_else(|| {
-        Failure::usage("name the item: stepseal schedule ITEM")
-    })?;
+    let item: ItemId = given
+        .map(|id| id.parse())
+        .transpose()?
+        .ok_or_else(|| Failure::usage("name the item: stepseal schedule ITEM"))?;
     let ledger = session.ledger()?;
     let fold = ledger
         .snapshot()
@@ -46,7 +47,12 @@ pub(super) fn run(
     let mark = |c| ui.mark(c);
     for step in &doc.ready_steps {
         let notes = plain(&step.notes.join("; "));
-        let cells = [format!("{} {}", mark('○'), step.key), "ready".into(), step.attempt_id.to_string(), notes];
+        let cells = [
+            format!("{} {}", mark('○'), step.key),
+            "ready".into(),
+            step.attempt_id.to_string(),
+            notes,
+        ];
         reply.lines.push(Line::Row(cells.to_vec()));
         reply.quiet.push_str(&format!("{}\n", step.attempt_id));
     }
@@ -69,8 +75,12 @@ pub(super) fn run(
         reply.lines.push(Line::Row(cells.to_vec()));
     }
     for step in &doc.blocked_steps {
-        let cells =
-            [format!("{} {}", mark('·'), step.key), "waits".into(), String::new(), plain(&step.reason)];
+        let cells = [
+            format!("{} {}", mark('·'), step.key),
+            "waits".into(),
+            String::new(),
+            plain(&step.reason),
+        ];
         reply.lines.push(Line::Row(cells.to_vec()));
     }
     if doc.blocked_more > 0 {
@@ -79,7 +89,13 @@ pub(super) fn run(
     reply.lines.push(Line::Blank);
     reply.lines.push(Line::Text(plain(&doc.rationale)));
     if let Some(first) = doc.ready_steps.first() {
-        reply.next.push(next(["claim", "--work-item", item.as_str(), "--step", first.key.as_str()]));
+        reply.next.push(next([
+            "claim",
+            "--work-item",
+            item.as_str(),
+            "--step",
+            first.key.as_str(),
+        ]));
     } else {
         reply.next.push(next(["status", item.as_str()]));
     }

@@ -21,7 +21,8 @@ pub(super) fn run(args: &SchemaArgs, session: &Session) -> Result<Reply, Failure
         };
         std::fs::create_dir_all(&dir).map_err(failed)?;
         for (name, schema) in &all {
-            std::fs::write(dir.join(format!("{name}.schema.json")), encode(schema)).map_err(failed)?;
+            std::fs::write(dir.join(format!("{name}.schema.json")), encode(schema))
+                .map_err(failed)?;
         }
         let names: Vec<String> = all.keys().cloned().collect();
         let mut reply = Reply::new("schema", &SchemaListView { schemas: names.clone() });
@@ -31,8 +32,11 @@ pub(super) fn run(args: &SchemaArgs, session: &Session) -> Result<Reply, Failure
     match &args.name {
         Some(name) => {
             let Some(schema) = all.get(name) else {
-                let mut failure =
-                    Failure::new(Exit::NotFound, "unknown-schema", format!("there is no schema {name}"));
+                let mut failure = Failure::new(
+                    Exit::NotFound,
+                    "unknown-schema",
+                    format!("there is no schema {name}"),
+                );
                 if let Some(near) = nearest(name, all.keys(), String::as_str) {
                     failure = failure.note(format!("did you mean {near}?"));
                 }

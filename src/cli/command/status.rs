@@ -126,7 +126,8 @@ fn everything(portfolio: &Portfolio, session: &Session, ui: &Ui<'_>) -> Reply {
         reply.quiet.push_str(&format!("{}\t{}\n", row.id, row.status));
     }
     for stopped in &portfolio.stopped {
-        let text = format!("{}\tstopped\t{} {}\n", stopped.id, stopped.stop.path, stopped.stop.what);
+        let text =
+            format!("{}\tstopped\t{} {}\n", stopped.id, stopped.stop.path, stopped.stop.what);
         reply.quiet.push_str(&text);
         let what = format!("{} {}", stopped.stop.path, plain(&stopped.stop.what));
         reply.warnings.push((format!("{} is stopped: {what}", stopped.id), None));
@@ -336,7 +337,10 @@ fn why_not(fold: &ItemFold, step: &str, session: &Session) -> Result<Reply, Fail
     let head = match word.as_str() {
         "ready" => format!("{key} can start now"),
         "open" => format!("{key} is a gate that people can decide now"),
-        "held" => format!("{key} is held by {}", report.steps[at].executor.as_ref().map_or("", |e| e.as_str())),
+        "held" => format!(
+            "{key} is held by {}",
+            report.steps[at].executor.as_ref().map_or("", |e| e.as_str())
+        ),
         "done" | "imported" | "skipped" => format!("{key} is {word}"),
         _ => format!("{key} cannot start{count}"),
     };
@@ -388,8 +392,18 @@ fn facts(fold: &ItemFold, schedule: &Schedule, at: usize) -> Vec<WhyNotFact> {
                 let line = source.and_then(|s| s.needs.iter().find(|n| n.key == key(*need)));
                 let why = match (line, &state.plan) {
                     (Some(line), Some(plan)) => match &line.path {
-                        Some(path) => format!("{}, both name {path} ({}:{})", key(*need), plan.path, line.line),
-                        None => format!("{}, named in the plan ({}:{})", key(*need), plan.path, line.line),
+                        Some(path) => format!(
+                            "{}, both name {path} ({}:{})",
+                            key(*need),
+                            plan.path,
+                            line.line
+                        ),
+                        None => format!(
+                            "{}, named in the plan ({}:{})",
+                            key(*need),
+                            plan.path,
+                            line.line
+                        ),
                     },
                     _ => format!("{}, named in the workflow", key(*need)),
                 };
@@ -399,7 +413,8 @@ fn facts(fold: &ItemFold, schedule: &Schedule, at: usize) -> Vec<WhyNotFact> {
         Answer::Held { hold, .. } => match hold {
             Hold::Review => {
                 let flag = state.review.flagged.as_ref();
-                let reason = flag.map(|f| format!("{}: \"{}\"", f.by, f.reason)).unwrap_or_default();
+                let reason =
+                    flag.map(|f| format!("{}: \"{}\"", f.by, f.reason)).unwrap_or_default();
                 say("review", format!("the item is under review by {reason}"), Vec::new());
             }
             Hold::Item(phase) => say("item", format!("the item is {}", phase.word()), Vec::new()),
@@ -417,25 +432,27 @@ fn facts(fold: &ItemFold, schedule: &Schedule, at: usize) -> Vec<WhyNotFact> {
             let text = format!("{attempt} ended as {}; it needs a requeue", ended.word());
             say("ended", text, Vec::new());
         }
-        Answer::Done(_) | Answer::InProgress(_) | Answer::Ready { .. } | Answer::PendingGate(_) => {}
+        Answer::Done(_) | Answer::InProgress(_) | Answer::Ready { .. } | Answer::PendingGate(_) => {
+        }
     }
     let waits = matches!(schedule.answers[at], Answer::Waiting);
-    if waits
-        && let Some(back) = &state.last_return
-    {
+    if waits && let Some(back) = &state.last_return {
         let open: Vec<StepKey> = back
             .void
             .iter()
             .filter(|void| {
                 workflow.position(void).is_some_and(|v| {
-                    v != at && !schedule.done[v] && workflow.graph().dependents(v)[at]
+                    v != at
+                        && !schedule.done[v]
+                        && workflow.graph().dependents(v)[at]
                         && state.steps[v].imported.is_none_or(|(how, _)| how == Imported::Void)
                 })
             })
             .cloned()
             .collect();
         if !open.is_empty() {
-            let gate = back.gate.as_ref().map(|g| format!(" when {} rejected {}", back.by, g.key()));
+            let gate =
+                back.gate.as_ref().map(|g| format!(" when {} rejected {}", back.by, g.key()));
             let text = format!(
                 "{} voided{} at {}",
                 names(&open, 8),

@@ -15,28 +15,30 @@ use crate::ledger::{LedgerError, Receipt, Verdict};
 pub(super) fn skip(args: &SkipArgs, session: &Session) -> Result<Reply, Failure> {
     let step: StepKey = args.step.parse()?;
     let ask = Ask::Skip(Skip { step: step.clone(), reason: args.reason.clone() });
-    act(&args.item.work_item, &step, &ask, "skipped", session)
+    act(&args.item.work_item, Some(step), None, &ask, "skipped", session)
 }
 
 pub(super) fn requeue(args: &RequeueArgs, session: &Session) -> Result<Reply, Failure> {
-    let step: StepKey = args.step.parse()?;
+    let step: Option<StepKey> = args.step.as_deref().map(str::parse).transpose()?;
     let ask = Ask::Requeue(Requeue {
         step: step.clone(),
+        attempt: args.attempt.clone(),
         reason: args.reason.clone(),
         lapsed: args.lapsed,
         force: args.force,
     });
-    act(&args.item.work_item, &step, &ask, "queued", session)
+    act(&args.item.work_item, step, args.attempt.as_deref(), &ask, "queued", session)
 }
 
 pub(super) fn release(args: &ReleaseArgs, session: &Session) -> Result<Reply, Failure> {
-    let step: StepKey = args.step.parse()?;
+    let step: Option<StepKey> = args.step.as_deref().map(str::parse).transpose()?;
     let ask = Ask::Release(Release {
         step: step.clone(),
+        attempt: args.attempt.clone(),
         claim: args.claim.as_deref().map(str::parse).transpose()?,
         reason: args.reason.clone(),
     });
-    act(&args.item.work_item, &step, &ask, "released", session)
+    act(&args.item.work_item, step, args.attempt.as_deref(), &ask, "released", session)
 }
 
 /// Asks, and says what became of it.
@@ -59,7 +61,8 @@ pub(super) fn ask(
 
 fn act(
     item: &str,
-    step: &StepKey,
+    step: Option<StepKey>,
+    attempt: Option<&str>,
     asked: &Ask,
     word: &'static str,
     session: &Session,
@@ -67,13 +70,18 @@ fn act(
     let item: ItemId = item.parse()?;
     let act = session.act(Code::None)?;
     let receipt = ask(session, &act, &item, asked)?;
-    let open = match Open::after(&receipt, &item) {
-        Some(open) => open,
+    let fold = match receipt.items.get(&item) {
+        Some(fold) => fold.clone(),
         None => {
             let snapshot = act.ledger.snapshot().map_err(|e| session.ledger_failure(&e))?;
-            Open::of(&snapshot.known_item(&item).map_err(|e| session.ledger_failure(&e))?)
+            snapshot.known_item(&item).map_err(|e| session.ledger_failure(&e))?
         }
     };
+    let open = Open::of(&fold);
+    let named = attempt.and_then(|name| fold.state.attempt_named(name));
+    let step = step
+        .or_else(|| named.map(|attempt| attempt.key().clone()))
+        .ok_or_else(|| Failure::usage("name the step: --step KEY"))?;
     let of = |kind: EventKind| receipt.events.iter().find(|s| s.event.kind() == kind);
     let queued = of(EventKind::AttemptRequeued).and_then(|s| s.event.attempt_id.clone());
     let lapsed = of(EventKind::ClaimLapsed);

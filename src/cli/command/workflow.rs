@@ -112,7 +112,11 @@ fn show(found: &Found, ui: &Ui<'_>) -> Reply {
             let day = |at: Option<chrono::DateTime<chrono::Utc>>, none: &str| {
                 at.map_or_else(|| none.to_owned(), |at| at.format("%Y-%m-%d").to_string())
             };
-            format!(" · effective {} to {}", day(effective.from, "now"), day(effective.to, "retired"))
+            format!(
+                " · effective {} to {}",
+                day(effective.from, "now"),
+                day(effective.to, "retired")
+            )
         }
         None => String::new(),
     };
@@ -175,7 +179,9 @@ fn facts(workflow: &Workflow, at: usize) -> Vec<String> {
             .steps()
             .iter()
             .enumerate()
-            .filter(|(other, twin)| *other != at && twin.definition.constraints.contains(constraint))
+            .filter(|(other, twin)| {
+                *other != at && twin.definition.constraints.contains(constraint)
+            })
             .map(|(_, twin)| twin.key.clone())
             .collect();
         facts.push(match sharing.as_slice() {

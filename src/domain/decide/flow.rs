@@ -20,7 +20,9 @@ pub struct Skip {
 /// Queue a further attempt.
 #[derive(Debug, Clone)]
 pub struct Requeue {
-    pub step: StepKey,
+    pub step: Option<StepKey>,
+    /// `KEY.N` or an alias: must be the step's last attempt.
+    pub attempt: Option<String>,
     pub reason: Option<String>,
     /// Take the claim from a holder who is gone (C5).
     pub lapsed: bool,
@@ -31,7 +33,9 @@ pub struct Requeue {
 /// Give a claim back.
 #[derive(Debug, Clone)]
 pub struct Release {
-    pub step: StepKey,
+    pub step: Option<StepKey>,
+    /// `KEY.N` or an alias: must be the one that is held.
+    pub attempt: Option<String>,
     pub claim: Option<ClaimId>,
     pub reason: String,
 }
@@ -91,11 +95,30 @@ pub(super) fn withdrawn(room: &Room<'_>, index: usize, at: usize, reason: &str) 
     )
 }
 
+/// The step an act is about, by key or by its last attempt; an older attempt has ended (C1).
+fn target(
+    room: &Room<'_>,
+    step: Option<&StepKey>,
+    attempt: Option<&str>,
+) -> Result<usize, Refusal> {
+    let Some(name) = attempt else {
+        let step = step.ok_or_else(|| Refusal::Invalid("name the step: --step KEY".into()))?;
+        return room.step(step);
+    };
+    let id = room.attempt(name)?;
+    if let Some(step) = step.filter(|step| *step != id.key()) {
+        let message = format!("attempt {id} is one of step {}, not of {step}", id.key());
+        return Err(Refusal::Invalid(message));
+    }
+    let at = room.step(id.key())?;
+    if id == room.current(at) { Ok(at) } else { Err(room.finished(&id)) }
+}
+
 pub(super) fn requeue(room: &Room<'_>, ask: &Requeue) -> Result<Decided, Refusal> {
     if let Some(reason) = &ask.reason {
         text("the reason", reason)?;
     }
-    let at = room.step(&ask.step)?;
+    let at = target(room, ask.step.as_ref(), ask.attempt.as_deref())?;
     let step = &room.workflow.steps()[at];
     let state = &room.state.steps[at];
     if step.is_gate() {
@@ -130,7 +153,8 @@ fn lapse(room: &Room<'_>, at: usize, ask: &Requeue) -> Result<Decided, Refusal> 
         return Err(room.held(at));
     };
     let over = claim.lease_until.is_some_and(|until| until <= room.moment.now());
-    if !over && !(ask.force && ask.reason.is_some()) {
+    let forced = ask.force && ask.reason.is_some();
+    if !over && !forced {
         return Err(Refusal::LeaseRunning {
             item: room.item(),
             step: id.key().clone(),
@@ -145,7 +169,7 @@ fn lapse(room: &Room<'_>, at: usize, ask: &Requeue) -> Result<Decided, Refusal> 
         Some(at),
         Some(id),
         outcome("lapsed", format!("{} no longer holds it: {reason}", claim.executor)),
-        format!("claim {}", ask.step),
+        format!("claim {}", room.workflow.steps()[at].key),
         vec![link("claim", &claim.event)],
         EventData::ClaimLapsed(ClaimLapsed {
             claim_id: claim.id,
@@ -187,18 +211,19 @@ fn requeued(
 
 pub(super) fn release(room: &Room<'_>, ask: &Release) -> Result<Decided, Refusal> {
     text("the reason", &ask.reason)?;
-    let at = room.step(&ask.step)?;
+    let at = target(room, ask.step.as_ref(), ask.attempt.as_deref())?;
+    let step = room.workflow.steps()[at].key.clone();
     let id = room.current(at);
     let attempt = room.state.steps[at].current();
     let claimed = attempt.filter(|attempt| attempt.phase == AttemptPhase::Claimed);
     let Some(claim) = claimed.and_then(|attempt| attempt.claim.as_ref()) else {
         let queued = attempt.filter(|a| a.phase == AttemptPhase::Queued).map(|_| id);
-        return Err(Refusal::NotClaimed { item: room.item(), step: ask.step.clone(), queued });
+        return Err(Refusal::NotClaimed { item: room.item(), step, queued });
     };
     if ask.claim != Some(claim.id) && claim.executor != room.moment.actor.id {
         return Err(Refusal::NotHolder {
             item: room.item(),
-            step: ask.step.clone(),
+            step,
             attempt: id,
             by: claim.executor.clone(),
             asker: room.moment.actor.id.clone(),

@@ -108,15 +108,12 @@ pub(super) fn reject(room: &Room<'_>, ask: &RejectGate) -> Result<Decided, Refus
     if back >= at {
         return Err(bad("it does not come before the gate"));
     }
-    if room.workflow.steps()[back].is_gate() {
-        return Err(bad("it is a gate; name a step that is worked on"));
-    }
     match room.state.steps[back].standing() {
         Standing::Done(Done::Skipped | Done::ImportedSkipped) => {
             return Err(bad("it was skipped, and skipped steps stay skipped"));
         }
         Standing::Untouched => return Err(bad("it has not been done yet")),
-        _ => {}
+        Standing::Queued | Standing::Claimed | Standing::Done(_) | Standing::Ended(_) => {}
     }
     let void = void_set(room.workflow, room.state, back, at);
     let held: Vec<usize> = void
@@ -149,7 +146,7 @@ pub(super) fn reject(room: &Room<'_>, ask: &RejectGate) -> Result<Decided, Refus
             Standing::Queued if v != at => {
                 facts.push(flow::withdrawn(room, facts.len(), v, &why));
             }
-            _ => {}
+            Standing::Untouched | Standing::Queued | Standing::Done(_) | Standing::Ended(_) => {}
         }
     }
     facts.push(room.fact(
@@ -208,7 +205,13 @@ fn pending<'a>(room: &Room<'a>, key: &StepKey) -> Result<(usize, &'a GateDefinit
             step: key.clone(),
             blockers: blockers.clone(),
         }),
-        _ => {
+        Answer::Done(_)
+        | Answer::InProgress(_)
+        | Answer::Ready { .. }
+        | Answer::Held { .. }
+        | Answer::NeedsRequeue { .. }
+        | Answer::Unopened
+        | Answer::Waiting => {
             let (waits_for, more) = direct_blockers(room.workflow, &schedule, at);
             Err(Refusal::GateNotOpen { item: room.item(), step: key.clone(), waits_for, more })
         }
@@ -323,7 +326,7 @@ pub fn void_set(workflow: &Workflow, item: &ItemState, target: usize, bound: usi
             Standing::Untouched => {
                 matches!(item.steps[at].imported, Some((Imported::Done, _)))
             }
-            _ => true,
+            Standing::Queued | Standing::Claimed | Standing::Done(_) | Standing::Ended(_) => true,
         })
         .collect()
 }

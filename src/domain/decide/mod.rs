@@ -260,13 +260,11 @@ impl Room<'_> {
         let (blockers, more) = super::schedule::direct_blockers(self.workflow, schedule, at);
         let holder = |key: &StepKey| {
             let at = self.workflow.position(key)?;
-            match schedule.answers[at] {
-                Answer::InProgress(_) => {
-                    let claim = self.state.steps[at].current()?.claim.as_ref()?;
-                    Some(claim.executor.clone())
-                }
-                _ => None,
+            if !matches!(schedule.answers[at], Answer::InProgress(_)) {
+                return None;
             }
+            let claim = self.state.steps[at].current()?.claim.as_ref()?;
+            Some(claim.executor.clone())
         };
         Refusal::NotReady {
             item: self.item(),
@@ -278,6 +276,7 @@ impl Room<'_> {
     }
 
     /// A fact about the item, the step at `at` or an attempt of it.
+    #[expect(clippy::too_many_arguments, reason = "the fields in which facts differ")]
     fn fact(
         &self,
         index: usize,

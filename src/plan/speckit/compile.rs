@@ -23,7 +23,7 @@ const MOST_SAME_PATH: usize = 32;
 ///
 /// # Errors
 /// When the stated edges run in a circle.
-pub fn compile(
+pub(super) fn compile(
     document: &Document<'_>,
     mut outline: Outline,
     style: Style,
@@ -61,7 +61,7 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(outline: &'a Outline, items: &[Item], keys: Vec<String>) -> Plan<'a> {
+    fn new(outline: &'a Outline, items: &[Item], keys: Vec<String>) -> Self {
         let tasks = outline.tasks.as_slice();
         let mut position = vec![usize::MAX; tasks.len()];
         let mut placement: Vec<Placement> =
@@ -361,7 +361,7 @@ struct Phases {
 }
 
 impl Phases {
-    fn new(order: &[Item], outline: &Outline, placement: &[Placement]) -> Phases {
+    fn new(order: &[Item], outline: &Outline, placement: &[Placement]) -> Self {
         let used: BTreeSet<usize> = order
             .iter()
             .filter_map(|item| match item {
@@ -375,7 +375,7 @@ impl Phases {
             let label = label(outline, &ordinals, *section);
             Phase { label, title: heading.title.clone(), line: heading.line }
         });
-        Phases { list: list.collect(), sections: used.iter().copied().collect() }
+        Self { list: list.collect(), sections: used.iter().copied().collect() }
     }
 
     fn index(&self, section: usize) -> Option<usize> {

@@ -8,7 +8,7 @@ use crate::plan::draft::{DraftState, Warning};
 
 /// What became of the copies of repeated ids.
 #[derive(Debug)]
-pub struct Copies {
+pub(super) struct Copies {
     /// The surviving tasks of each id, in document order.
     pub by_id: BTreeMap<String, Vec<usize>>,
     /// For each task the one it was merged into, itself where it survives.
@@ -19,7 +19,7 @@ pub struct Copies {
 
 impl Copies {
     /// Gives the items that stay: merged copies go, and checkpoints of sections without tasks.
-    pub fn standing(&self, outline: &Outline) -> Vec<Item> {
+    pub(super) fn standing(&self, outline: &Outline) -> Vec<Item> {
         let survives = |task: &usize| self.of[*task] == *task;
         let held: BTreeSet<Option<usize>> = (0..outline.tasks.len())
             .filter(survives)
@@ -34,7 +34,7 @@ impl Copies {
 }
 
 /// Merges copies that say the same and names those that do not.
-pub fn merge(outline: &mut Outline, warnings: &mut Vec<Warning>) -> Copies {
+pub(super) fn merge(outline: &mut Outline, warnings: &mut Vec<Warning>) -> Copies {
     let mut by_id: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     let mut of = Vec::new();
     let mut keys = Vec::new();
@@ -84,7 +84,7 @@ pub fn merge(outline: &mut Outline, warnings: &mut Vec<Warning>) -> Copies {
 
 /// The keys of a plan, each given once.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub(super) struct Keys {
     /// Keys that ids have by themselves, whether their task was met yet or not.
     reserved: BTreeSet<String>,
     given: BTreeSet<String>,
@@ -94,8 +94,8 @@ pub struct Keys {
 
 impl Keys {
     /// Keeps the keys of ids for the tasks that have them: one that stands later keeps its name.
-    pub fn reserving(keys: impl Iterator<Item = String>) -> Keys {
-        Keys { reserved: keys.collect(), ..Keys::default() }
+    pub(super) fn reserving(keys: impl Iterator<Item = String>) -> Self {
+        Self { reserved: keys.collect(), ..Self::default() }
     }
 
     /// Gives an id its own key; two long ids could in principle share one.
@@ -104,7 +104,7 @@ impl Keys {
     }
 
     /// Gives a key nobody has, counting up from `-2`.
-    pub fn unique(&mut self, key: String) -> String {
+    pub(super) fn unique(&mut self, key: String) -> String {
         let free = |key: &String| !self.reserved.contains(key) && !self.given.contains(key);
         let mut number = self.numbers.get(&key).copied().unwrap_or(1);
         let mut found = key.clone();
@@ -127,7 +127,7 @@ fn merged_state(first: DraftState, second: DraftState) -> DraftState {
 }
 
 /// Gives a state's word for a message.
-pub fn word(state: DraftState) -> &'static str {
+pub(super) fn word(state: DraftState) -> &'static str {
     match state {
         DraftState::Open => "open",
         DraftState::Done => "done",
@@ -136,13 +136,13 @@ pub fn word(state: DraftState) -> &'static str {
 }
 
 /// Numbers the sections that hold tasks, from 1.
-pub fn ordinals(outline: &Outline) -> BTreeMap<usize, usize> {
+pub(super) fn ordinals(outline: &Outline) -> BTreeMap<usize, usize> {
     let phases: BTreeSet<usize> = outline.tasks.iter().filter_map(|task| task.phase).collect();
     phases.into_iter().enumerate().map(|(nth, phase)| (phase, nth + 1)).collect()
 }
 
 /// Gives a phase's label: its heading's own, else its ordinal.
-pub fn label(outline: &Outline, ordinals: &BTreeMap<usize, usize>, phase: usize) -> String {
+pub(super) fn label(outline: &Outline, ordinals: &BTreeMap<usize, usize>, phase: usize) -> String {
     match &outline.sections[phase].label {
         Some(label) => label.clone(),
         None => ordinals.get(&phase).copied().unwrap_or(0).to_string(),

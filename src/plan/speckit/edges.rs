@@ -62,7 +62,7 @@ const GIVE_KEYS: [&str; 7] =
 
 /// One task waits for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edge {
+pub(super) struct Edge {
     pub dependent: usize,
     pub prerequisite: usize,
     pub line: u32,
@@ -71,7 +71,7 @@ pub struct Edge {
 }
 
 /// Collects every edge a plan states, and what was odd about the lines that state them.
-pub fn collect(
+pub(super) fn collect(
     document: &Document<'_>,
     outline: &Outline,
     names: &Names,

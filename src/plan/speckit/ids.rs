@@ -7,7 +7,7 @@ const LONGEST_KEY: usize = 64;
 ///
 /// `T012`, `T015b`, `T158-1`, `T031-MIN`, `T012.1`, `T-001-P1-001-002`. A `-` followed by another
 /// id is a range and ends this one.
-pub fn lex(text: &str) -> Option<usize> {
+pub(super) fn lex(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
     if bytes.first() != Some(&b'T') {
@@ -53,13 +53,13 @@ fn upper_run(bytes: &[u8]) -> usize {
 }
 
 /// Tells whether an id is long enough for a heading: `T012`, `T-001`; not the `T2-003` of style C.
-pub fn fits_heading(id: &str) -> bool {
+pub(super) fn fits_heading(id: &str) -> bool {
     let rest = &id[1..];
     rest.starts_with('-') || rest.bytes().take_while(u8::is_ascii_digit).count() >= 3
 }
 
 /// Maps words into the key grammar `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`, the same way every time.
-pub fn key_of(words: &str) -> String {
+pub(super) fn key_of(words: &str) -> String {
     let mut key = String::new();
     for c in words.chars() {
         let kept = if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
@@ -86,13 +86,13 @@ pub fn key_of(words: &str) -> String {
 
 /// A piece of an id, so that `T9` sorts before `T10` and `T020a` between `T020` and `T021`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Piece {
+pub(super) enum Piece {
     Number(u64),
     Letters(String),
 }
 
 /// Splits an id into the pieces it sorts by.
-pub fn sort_key(id: &str) -> Vec<Piece> {
+pub(super) fn sort_key(id: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut rest = id;
     while let Some(first) = rest.chars().next() {

@@ -21,7 +21,7 @@ const TICKS: [&str; 6] = ["✅", "✔️", "✔", "☑️", "☑", "✓"];
 
 /// A task line, taken apart.
 #[derive(Debug)]
-pub struct TaskLine {
+pub(super) struct TaskLine {
     pub id: String,
     pub title: String,
     /// `[P]` among the tags that follow the id.
@@ -38,7 +38,7 @@ pub struct TaskLine {
 }
 
 /// Takes a task line apart; none when it does not begin with one id.
-pub fn parse(words: &str) -> Option<TaskLine> {
+pub(super) fn parse(words: &str) -> Option<TaskLine> {
     let mut line = TaskLine {
         id: String::new(),
         title: String::new(),
@@ -274,7 +274,7 @@ fn last_opening(text: &str) -> Option<usize> {
 ///
 /// Inside inline code a token may hold anything but spaces; outside it ends at letters that are
 /// not ASCII, because Chinese and Korean put no space after a path.
-pub fn paths(text: &str, found: &mut Vec<String>) {
+pub(super) fn paths(text: &str, found: &mut Vec<String>) {
     let spans = crate::plan::markdown::code_spans(text);
     let mut at = 0;
     for (from, to) in spans.iter().copied().chain([(text.len(), text.len())]) {

@@ -8,7 +8,7 @@ use super::ids;
 const LINKS: [&str; 8] = ["-.->", "-..->", "---->", "--->", "===>", "==>", "-->", "~~~>"];
 
 /// Reads a diagram's edges as (line, prerequisite, dependent); a graph of phases gives none.
-pub fn edges(rows: &[(u32, &str)]) -> Vec<(u32, String, String)> {
+pub(super) fn edges(rows: &[(u32, &str)]) -> Vec<(u32, String, String)> {
     let flow = rows
         .iter()
         .map(|(_, row)| row.trim())

@@ -42,21 +42,21 @@ impl Style {
     /// Gives the letter people know the style by.
     pub fn letter(self) -> char {
         match self {
-            Style::Boxes => 'A',
-            Style::Headings => 'B',
-            Style::Nameless => 'C',
-            Style::Bullets => 'D',
-            Style::Plain => 'E',
+            Self::Boxes => 'A',
+            Self::Headings => 'B',
+            Self::Nameless => 'C',
+            Self::Bullets => 'D',
+            Self::Plain => 'E',
         }
     }
 
     fn words(self) -> &'static str {
         match self {
-            Style::Boxes => "boxes with ids",
-            Style::Headings => "headings with ids",
-            Style::Nameless => "boxes without task ids",
-            Style::Bullets => "bullet ids without boxes",
-            Style::Plain => "plain lines with ids",
+            Self::Boxes => "boxes with ids",
+            Self::Headings => "headings with ids",
+            Self::Nameless => "boxes without task ids",
+            Self::Bullets => "bullet ids without boxes",
+            Self::Plain => "plain lines with ids",
         }
     }
 }
@@ -200,8 +200,8 @@ struct Census {
 }
 
 impl Census {
-    fn take(document: &Document<'_>) -> Census {
-        let mut census = Census::default();
+    fn take(document: &Document<'_>) -> Self {
+        let mut census = Self::default();
         for line in document.lines.iter().filter(|line| line.place == Place::Text) {
             if let Some((style, id)) = style_of(&line.text) {
                 let again = id.is_some_and(|id| !census.seen.insert((style as usize, id)));

@@ -8,7 +8,7 @@ use super::tokens::Reference;
 
 /// The tasks that ids name, after copies were merged.
 #[derive(Debug, Default)]
-pub struct Names {
+pub(super) struct Names {
     by_id: BTreeMap<String, Vec<usize>>,
     sorted: Vec<(Vec<Piece>, String)>,
     groups: BTreeMap<String, Vec<usize>>,
@@ -19,7 +19,11 @@ pub struct Names {
 
 impl Names {
     /// Indexes the surviving copies of each id.
-    pub fn new(outline: &Outline, copies: &BTreeMap<String, Vec<usize>>, of: &[usize]) -> Names {
+    pub(super) fn new(
+        outline: &Outline,
+        copies: &BTreeMap<String, Vec<usize>>,
+        of: &[usize],
+    ) -> Self {
         let mut sorted: Vec<_> = copies.keys().map(|id| (ids::sort_key(id), id.clone())).collect();
         sorted.sort();
         let groups = outline.groups.iter().map(|(id, tasks)| {
@@ -27,7 +31,7 @@ impl Names {
             tasks.dedup();
             (id.clone(), tasks)
         });
-        Names {
+        Self {
             by_id: copies.clone(),
             sorted,
             groups: groups.collect(),
@@ -74,7 +78,12 @@ impl Names {
     }
 
     /// Resolves a list of references, noting what is odd about them.
-    pub fn all(&self, references: &[Reference], phase: Option<usize>, odd: &mut Odd) -> Vec<usize> {
+    pub(super) fn all(
+        &self,
+        references: &[Reference],
+        phase: Option<usize>,
+        odd: &mut Odd,
+    ) -> Vec<usize> {
         let mut found = Vec::new();
         for reference in references {
             found.extend(match reference {
@@ -88,7 +97,7 @@ impl Names {
 
 /// What a line names that the plan cannot answer.
 #[derive(Debug, Default)]
-pub struct Odd {
+pub(super) struct Odd {
     /// Ids that no task has.
     pub unknown: BTreeSet<String>,
     /// Ids that several tasks have, none of them in the phase that speaks.
@@ -96,7 +105,7 @@ pub struct Odd {
 }
 
 /// Lists names for a message, the first eight and how many more.
-pub fn sample<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn sample<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
     match names.len().checked_sub(8) {
         Some(more) if more > 0 => format!("{} and {more} more", names[..8].join(", ")),

@@ -3,7 +3,7 @@
 use crate::plan::markdown;
 
 /// Reads `**Checkpoint**: words`; a heading of that name is a block that may hold tasks.
-pub fn checkpoint(text: &str) -> Option<String> {
+pub(super) fn checkpoint(text: &str) -> Option<String> {
     let indent = text.len() - text.trim_start().len();
     if indent > 1 {
         return None;
@@ -24,7 +24,7 @@ pub fn checkpoint(text: &str) -> Option<String> {
 }
 
 /// Splits `- **Key**: value`, the bold and the bullet aside.
-pub fn key_value(text: &str) -> Option<(String, &str)> {
+pub(super) fn key_value(text: &str) -> Option<(String, &str)> {
     let body = markdown::bullet(text).unwrap_or(text.trim_start());
     let at = body.find([':', '：'])?;
     let colon = body[at..].chars().next()?.len_utf8();
@@ -34,7 +34,7 @@ pub fn key_value(text: &str) -> Option<(String, &str)> {
 }
 
 /// Reads a body line of style B that is about `[P]`: `**Parallel**: [P] with …`, `- **[P]** : …`.
-pub fn says_parallel(text: &str) -> bool {
+pub(super) fn says_parallel(text: &str) -> bool {
     let Some((key, value)) = key_value(text) else {
         return text == "[P]";
     };
@@ -48,7 +48,7 @@ pub fn says_parallel(text: &str) -> bool {
 }
 
 /// Reads a status line of style B that says done.
-pub fn says_done(text: &str) -> bool {
+pub(super) fn says_done(text: &str) -> bool {
     let Some((key, value)) = key_value(text) else {
         return false;
     };
@@ -62,7 +62,7 @@ pub fn says_done(text: &str) -> bool {
 /// Reads the number of tasks a plan claims for itself, out of one line.
 ///
 /// `~80` and `100+` are estimates and claim nothing.
-pub fn claimed_total(text: &str) -> Option<u64> {
+pub(super) fn claimed_total(text: &str) -> Option<u64> {
     let words = [
         "total tasks",
         "total task count",

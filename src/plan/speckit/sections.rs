@@ -2,7 +2,7 @@
 
 /// What a heading means for the lines under it.
 #[derive(Debug, Clone)]
-pub struct Section {
+pub(super) struct Section {
     pub level: u8,
     pub line: u32,
     /// The words without marks: `Foundational (Blocking Prerequisites)`.
@@ -17,7 +17,7 @@ pub struct Section {
 
 /// The headings a line stands under.
 #[derive(Debug, Clone, Default)]
-pub struct Place {
+pub(super) struct Place {
     stack: Vec<usize>,
 }
 
@@ -108,7 +108,7 @@ const ORDER_WORDS: [&str; 14] = [
 ];
 
 /// Reads a heading as a section.
-pub fn section(level: u8, line: u32, words: &str) -> Section {
+pub(super) fn section(level: u8, line: u32, words: &str) -> Section {
     let bare = undecorated(words);
     let (label, title) = match phase_label(bare) {
         Some((label, title)) => (Some(label.to_owned()), title),
@@ -166,18 +166,18 @@ fn phase_label(words: &str) -> Option<(&str, &str)> {
 
 impl Place {
     /// Enters a heading, leaving those of its level and deeper.
-    pub fn enter(&mut self, sections: &[Section], index: usize) {
+    pub(super) fn enter(&mut self, sections: &[Section], index: usize) {
         self.leave(sections, sections[index].level);
         self.stack.push(index);
     }
 
     /// Leaves the headings of a level and deeper ones, as a heading that is itself a task does.
-    pub fn leave(&mut self, sections: &[Section], level: u8) {
+    pub(super) fn leave(&mut self, sections: &[Section], level: u8) {
         self.stack.retain(|open| sections[*open].level < level);
     }
 
     /// Gives the phase: the deepest labelled heading, else the `##` heading.
-    pub fn phase(&self, sections: &[Section]) -> Option<usize> {
+    pub(super) fn phase(&self, sections: &[Section]) -> Option<usize> {
         let inner = || self.stack.iter().copied().filter(|open| *open != 0 || !is_title(sections));
         inner()
             .rfind(|open| sections[*open].label.is_some())
@@ -185,7 +185,7 @@ impl Place {
     }
 
     /// Gives the H3 block inside the phase as its line; a phase that is an H3 is no block.
-    pub fn block(&self, sections: &[Section]) -> u32 {
+    pub(super) fn block(&self, sections: &[Section]) -> u32 {
         let phase = self.phase(sections);
         let deeper = |open: &&usize| {
             sections[**open].level == 3
@@ -195,7 +195,7 @@ impl Place {
     }
 
     /// Gives the heading that makes this place one where tasks are only talked about.
-    pub fn reference(&self, sections: &[Section]) -> Option<usize> {
+    pub(super) fn reference(&self, sections: &[Section]) -> Option<usize> {
         let top = |open: usize| sections[open].level <= 2;
         self.stack.iter().copied().find(|open| {
             let section = &sections[*open];
@@ -213,7 +213,7 @@ impl Place {
     }
 
     /// Tells whether dependency statements are read here.
-    pub fn orders(&self, sections: &[Section]) -> bool {
+    pub(super) fn orders(&self, sections: &[Section]) -> bool {
         let mut heads = self.stack.iter().filter(|open| **open != 0 || !is_title(sections));
         heads.any(|open| sections[*open].orders)
     }
@@ -225,7 +225,7 @@ fn is_title(sections: &[Section]) -> bool {
 }
 
 /// Reads a plan's title out of its first `# ` heading: `Tasks: Photo albums` is `Photo albums`.
-pub fn plan_title(words: &str) -> String {
+pub(super) fn plan_title(words: &str) -> String {
     let task_words =
         ["task", "tâche", "tarea", "tarefa", "任务", "任務", "작업", "태스크", "タスク", "aufgabe"];
     let words = words.trim();

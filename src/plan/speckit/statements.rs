@@ -4,7 +4,7 @@ use super::tokens::{List, Reference, Token, lists, past_remark};
 
 /// Some tasks wait for others, as a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub(super) struct Said {
     /// The tasks that wait; none where the task whose line it is waits.
     pub dependents: Option<Vec<Reference>>,
     pub prerequisites: Option<Vec<Reference>>,
@@ -124,7 +124,7 @@ const DETERMINERS: [&str; 24] = [
 ];
 
 /// Reads the statements of one sentence.
-pub fn read(tokens: &[Token]) -> Vec<Said> {
+pub(super) fn read(tokens: &[Token]) -> Vec<Said> {
     let lists = lists(tokens);
     let mut said = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
@@ -150,7 +150,7 @@ pub fn read(tokens: &[Token]) -> Vec<Said> {
 }
 
 /// Tells whether a statement begins with a verb that prerequisites follow.
-pub fn opens(tokens: &[Token]) -> bool {
+pub(super) fn opens(tokens: &[Token]) -> bool {
     matches!(tokens.first(), Some(Token::Word(word))
         if NEEDS.contains(&word.as_str()) || word == "blocked")
 }
@@ -241,7 +241,7 @@ fn postposition(tokens: &[Token], lists: &[List], at: usize) -> Option<Said> {
 }
 
 /// Reads `T008, T009 must be sequential`: each waits for the one before it.
-pub fn sequential(tokens: &[Token]) -> Option<Vec<Reference>> {
+pub(super) fn sequential(tokens: &[Token]) -> Option<Vec<Reference>> {
     let lists = lists(tokens);
     tokens.iter().enumerate().find_map(|(at, token)| {
         let Token::Word(word) = token else {
@@ -261,7 +261,7 @@ pub fn sequential(tokens: &[Token]) -> Option<Vec<Reference>> {
 ///
 /// In the middle of a chain a comma may end one chain or lengthen a list; only what both readings
 /// say is taken.
-pub fn arrows(tokens: &[Token]) -> Vec<(Vec<Reference>, Vec<Reference>)> {
+pub(super) fn arrows(tokens: &[Token]) -> Vec<(Vec<Reference>, Vec<Reference>)> {
     let lists = lists(tokens);
     let marks: Vec<usize> = (0..tokens.len()).filter(|at| tokens[*at] == Token::Arrow).collect();
     let mut pairs = Vec::new();

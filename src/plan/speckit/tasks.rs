@@ -11,7 +11,7 @@ use crate::plan::markdown::{self, Document, Mark};
 
 /// What a plan's text holds.
 #[derive(Debug, Default)]
-pub struct Outline {
+pub(super) struct Outline {
     pub title: Option<String>,
     pub sections: Vec<Section>,
     pub tasks: Vec<Task>,
@@ -27,7 +27,7 @@ pub struct Outline {
 
 /// A task as its lines say.
 #[derive(Debug)]
-pub struct Task {
+pub(super) struct Task {
     pub id: String,
     /// The lines below the task; fenced ones are kept but prove nothing.
     pub body: Vec<BodyLine>,
@@ -47,7 +47,7 @@ pub struct Task {
 
 /// A line under a task.
 #[derive(Debug)]
-pub struct BodyLine {
+pub(super) struct BodyLine {
     pub number: u32,
     pub text: String,
     pub fenced: bool,
@@ -55,13 +55,13 @@ pub struct BodyLine {
 
 /// A thing with a place in the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
+pub(super) enum Item {
     Task(usize),
     Checkpoint { line: u32, title: String, phase: Option<usize> },
 }
 
 /// Reads the outline of a plan in a known style.
-pub fn outline(document: &Document<'_>, style: Style) -> Outline {
+pub(super) fn outline(document: &Document<'_>, style: Style) -> Outline {
     let mut reader = Reader { style, groups: group_headings(document, style), ..Reader::default() };
     for line in &document.lines {
         match line.place {
@@ -103,7 +103,7 @@ fn definition(text: &str, style: Style) -> Option<(Option<Mark>, &str, u8)> {
 }
 
 /// Reads the task line of a definition in a style.
-pub fn task_line(text: &str, style: Style) -> Option<(Option<Mark>, TaskLine, u8)> {
+pub(super) fn task_line(text: &str, style: Style) -> Option<(Option<Mark>, TaskLine, u8)> {
     let (mark, words, level) = definition(text, style)?;
     let line = line::parse(words)?;
     (style != Style::Headings || ids::fits_heading(&line.id)).then_some((mark, line, level))

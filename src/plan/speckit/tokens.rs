@@ -4,7 +4,7 @@ use super::ids;
 
 /// A piece of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Token {
+pub(super) enum Token {
     Id(String),
     /// Lower case.
     Word(String),
@@ -16,14 +16,14 @@ pub enum Token {
 
 /// A task or a range of tasks that a sentence names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reference {
+pub(super) enum Reference {
     One(String),
     Range(String, String),
 }
 
 /// A list of references in a row of tokens.
 #[derive(Debug, Clone)]
-pub struct List {
+pub(super) struct List {
     /// First token and the one after the last.
     pub start: usize,
     pub end: usize,
@@ -35,13 +35,13 @@ pub struct List {
 
 impl List {
     /// Gives every reference of the list.
-    pub fn all(&self) -> Vec<Reference> {
+    pub(super) fn all(&self) -> Vec<Reference> {
         self.parts.concat()
     }
 }
 
 /// Cuts a text into statements of tokens; Markdown emphasis is no token.
-pub fn statements(text: &str) -> Vec<Vec<Token>> {
+pub(super) fn statements(text: &str) -> Vec<Vec<Token>> {
     let mut statements = vec![Vec::new()];
     for token in tokens(text) {
         if token == Token::Stop {
@@ -126,7 +126,7 @@ fn arrow(rest: &str) -> Option<usize> {
 ///
 /// Remarks in parentheses between the ids of a list are passed over, so that
 /// `T016 (interface), T021 (screen)` is one list.
-pub fn lists(tokens: &[Token]) -> Vec<List> {
+pub(super) fn lists(tokens: &[Token]) -> Vec<List> {
     let mut lists: Vec<List> = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
@@ -184,7 +184,7 @@ fn range_sign(token: Option<&Token>) -> bool {
 }
 
 /// Steps over `(words without ids)`.
-pub fn past_remark(tokens: &[Token], at: usize) -> usize {
+pub(super) fn past_remark(tokens: &[Token], at: usize) -> usize {
     if tokens.get(at) != Some(&Token::Mark('(')) {
         return at;
     }

@@ -1,0 +1,230 @@
+//! A sealed room for the binary: cleared environment, own HOME, hermetic git, a clock that moves
+//! one second a command and a seed, so that what is printed is the same everywhere.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// The shipped binary.
+pub(crate) const STEPSEAL: &str = env!("CARGO_BIN_EXE_stepseal");
+
+/// A folder of its own, with a HOME and a clock.
+pub(crate) struct Room {
+    dir: tempfile::TempDir,
+    commands: Cell<u32>,
+    /// Real time and chance instead: for races and kills.
+    live: bool,
+}
+
+/// What a command left: everything a snapshot shows.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: i32,
+}
+
+impl Room {
+    /// An empty folder with a fixed clock and seed.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("stepseal-it-").tempdir().expect("a temp dir");
+        std::fs::create_dir(dir.path().join("home")).expect("a home");
+        Self { dir, commands: Cell::new(0), live: false }
+    }
+
+    /// A repository with a ledger, fixed clock and seed.
+    pub(crate) fn with_ledger() -> Self {
+        let room = Self::new();
+        room.git(&["init", "--quiet", "repo"]);
+        room.ok(&["init", "--quiet"]);
+        room
+    }
+
+    /// The same with real time and chance.
+    pub(crate) fn live() -> Self {
+        let mut room = Self::new();
+        room.live = true;
+        room.git(&["init", "--quiet", "repo"]);
+        room.ok(&["init", "--quiet"]);
+        room
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The repository.
+    pub(crate) fn repo(&self) -> PathBuf {
+        self.path().join("repo")
+    }
+
+    /// Writes a file of the repository.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.repo().join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        std::fs::write(path, text).expect("a file");
+    }
+
+    /// A program with the room's environment, in the repository when there is one.
+    pub(crate) fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let repo = self.repo();
+        command.current_dir(if repo.exists() { repo } else { self.path().to_path_buf() });
+        command.env_clear();
+        for name in ["PATH", "SYSTEMROOT", "TMPDIR", "LLVM_PROFILE_FILE"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .env("HOME", self.path().join("home"))
+            .env("XDG_CONFIG_HOME", self.path().join("home/.config"))
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_AUTHOR_NAME", "it")
+            .env("GIT_AUTHOR_EMAIL", "it@localhost")
+            .env("GIT_COMMITTER_NAME", "it")
+            .env("GIT_COMMITTER_EMAIL", "it@localhost")
+            .env("STEPSEAL_LEDGER_DURABILITY", "process")
+            .env("STEPSEAL_EXECUTOR", "agent-1")
+            .env("STEPSEAL_PRINCIPAL", "maintainer-1")
+            .env("LANG", "C.UTF-8")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The binary, one second later than the command before.
+    pub(crate) fn stepseal(&self, args: &[&str]) -> Command {
+        let mut command = self.program(STEPSEAL);
+        command.args(args);
+        let number = self.commands.get() + 1;
+        self.commands.set(number);
+        if !self.live {
+            let (minutes, seconds) = (number / 60, number % 60);
+            command
+                .env("STEPSEAL_NOW", format!("2026-11-20T10:{minutes:02}:{seconds:02}.000Z"))
+                .env("STEPSEAL_SEED", format!("it {number}"));
+        }
+        command
+    }
+
+    /// Runs the binary.
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(&self.stepseal(args).output().expect("the binary starts"))
+    }
+
+    /// Runs the binary as another executor.
+    pub(crate) fn run_as(&self, executor: &str, args: &[&str]) -> Ran {
+        let mut command = self.stepseal(args);
+        command.env("STEPSEAL_EXECUTOR", executor);
+        Ran::of(&command.output().expect("the binary starts"))
+    }
+
+    /// Runs the binary and expects success.
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        let ran = self.run(args);
+        assert_eq!(ran.code, 0, "{args:?}\n{ran}");
+        ran.stdout
+    }
+
+    /// Runs the binary with `--json` and reads its one document.
+    pub(crate) fn json(&self, args: &[&str]) -> (i32, Value) {
+        let mut all = args.to_vec();
+        all.push("--json");
+        let ran = self.run(&all);
+        let value = serde_json::from_str(&ran.stdout)
+            .unwrap_or_else(|error| panic!("{args:?} is no JSON document: {error}\n{ran}"));
+        (ran.code, value)
+    }
+
+    /// Runs git in the repository and expects success.
+    pub(crate) fn git(&self, args: &[&str]) -> String {
+        let output = self.program("git").args(args).output().expect("git starts");
+        let ran = Ran::of(&output);
+        assert_eq!(ran.code, 0, "git {args:?}\n{ran}");
+        ran.stdout
+    }
+
+    /// Commits changed ledger files as an outsider with git would: `None` deletes.
+    pub(crate) fn tamper(&self, changes: &[(&str, Option<&str>)]) -> String {
+        let index = self.path().join("outsider-index");
+        let git = |args: &[&str]| {
+            let mut command = self.program("git");
+            let output = command.args(args).env("GIT_INDEX_FILE", &index).output();
+            let ran = Ran::of(&output.expect("git starts"));
+            assert_eq!(ran.code, 0, "git {args:?}\n{ran}");
+            ran.stdout.trim().to_owned()
+        };
+        git(&["read-tree", "stepseal-ledger"]);
+        for (path, content) in changes {
+            match content {
+                Some(content) => {
+                    let file = self.path().join("outsider-file");
+                    std::fs::write(&file, content).expect("a file");
+                    let blob = git(&["hash-object", "-w", &file.display().to_string()]);
+                    git(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{path}")]);
+                }
+                None => {
+                    git(&["update-index", "--force-remove", path]);
+                }
+            }
+        }
+        let tree = git(&["write-tree"]);
+        let commit = git(&["commit-tree", &tree, "-p", "stepseal-ledger", "-m", "outsider"]);
+        git(&["update-ref", "refs/heads/stepseal-ledger", &commit]);
+        commit
+    }
+
+    /// Every file of the ledger, by path.
+    pub(crate) fn ledger_files(&self) -> Vec<String> {
+        let listed = self.git(&["ls-tree", "-r", "--name-only", "stepseal-ledger"]);
+        listed.lines().map(str::to_owned).collect()
+    }
+
+    /// The first ledger file whose path ends so.
+    pub(crate) fn ledger_file(&self, end: &str) -> String {
+        let files = self.ledger_files();
+        let found = files.iter().find(|path| path.ends_with(end));
+        found.unwrap_or_else(|| panic!("no {end} in {files:#?}")).clone()
+    }
+
+    /// The content of a ledger file.
+    pub(crate) fn ledger_text(&self, path: &str) -> String {
+        self.git(&["show", &format!("stepseal-ledger:{path}")])
+    }
+}
+
+impl Ran {
+    pub(crate) fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+            code: output.status.code().unwrap_or(-1),
+        }
+    }
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.stdout)?;
+        if !self.stderr.is_empty() {
+            write!(f, "--- stderr\n{}", self.stderr)?;
+        }
+        if self.code != 0 {
+            write!(f, "[exit {}]", self.code)?;
+        }
+        Ok(())
+    }
+}
+
+/// A workflow of `count` steps that may all start together.
+pub(crate) fn parallel_workflow(name: &str, count: usize) -> String {
+    let mut text = format!("name: {name}\nsteps:\n");
+    for n in 1..=count {
+        text.push_str(&format!("  - {{ key: s{n:03}, order: 1, parallelizable: true }}\n"));
+    }
+    text
+}
