@@ -79,13 +79,9 @@ pub(super) struct Envelope {
     schema_version: String,
     id: EventId,
     event_type: EventKind,
-    #[schemars(required)]
     work_item_id: Option<ItemId>,
-    #[schemars(required)]
     workflow: Option<WorkflowRef>,
-    #[schemars(required)]
     step: Option<StepRef>,
-    #[schemars(required)]
     attempt_id: Option<AttemptId>,
     #[schemars(extend("pattern" = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"))]
     timestamp: DateTime<Utc>,
@@ -95,7 +91,6 @@ pub(super) struct Envelope {
     baseline_integration: Baseline,
     #[schemars(length(max = 64))]
     links: Vec<Link>,
-    #[schemars(required)]
     request: Option<Request>,
     data: std::collections::BTreeMap<String, serde_json::Value>,
 }

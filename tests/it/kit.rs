@@ -164,7 +164,12 @@ impl Room {
                     let file = self.path().join("outsider-file");
                     std::fs::write(&file, content).expect("a file");
                     let blob = git(&["hash-object", "-w", &file.display().to_string()]);
-                    git(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{path}")]);
+                    git(&[
+                        "update-index",
+                        "--add",
+                        "--cacheinfo",
+                        &format!("100644,{blob},{path}"),
+                    ]);
                 }
                 None => {
                     git(&["update-index", "--force-remove", path]);

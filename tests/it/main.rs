@@ -1,7 +1,10 @@
 //! One test binary: rules, readers, and the shipped binary in a sealed room.
 
+mod architecture;
 mod kit;
-mod speckit_rules;
+mod sample;
+mod schemas;
 mod speckit_corpus;
-mod speckit_golden;
 mod speckit_fuzz;
+mod speckit_golden;
+mod speckit_rules;

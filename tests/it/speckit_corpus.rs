@@ -10,7 +10,7 @@ use std::path::Path;
 use stepseal::plan::draft::{Draft, DraftState, NeedWhy, Unreadable};
 use stepseal::plan::speckit;
 
-const CORPUS: &str = "/work/shared/corpus";
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus");
 
 /// (file, column, ours, theirs, why); the file's name from its last `__` on.
 const DIFFERENCES: &[(&str, &str, usize, usize, &str)] = &[
@@ -63,20 +63,8 @@ const DIFFERENCES: &[(&str, &str, usize, usize, &str)] = &[
         62,
         "T-005-000 only groups the H4 tasks under it",
     ),
-    (
-        "013-schedule-management",
-        "tasks",
-        80,
-        81,
-        "T028 stands twice with the same words",
-    ),
-    (
-        "013-schedule-management",
-        "done",
-        70,
-        71,
-        "one copy of T028 is open, so the step is",
-    ),
+    ("013-schedule-management", "tasks", 80, 81, "T028 stands twice with the same words"),
+    ("013-schedule-management", "done", 70, 71, "one copy of T028 is open, so the step is"),
     (
         "docs-specs-001-ethercat-integration",
         "done",
@@ -91,13 +79,7 @@ const DIFFERENCES: &[(&str, &str, usize, usize, &str)] = &[
         47,
         "twelve boxes of a checklist repeat tasks that are headings",
     ),
-    (
-        "docs-specs-022-fix-architecture-issues",
-        "phases",
-        7,
-        8,
-        "that checklist is no phase",
-    ),
+    ("docs-specs-022-fix-architecture-issues", "phases", 7, 8, "that checklist is no phase"),
 ];
 
 /// Rows of EXPECT.tsv whose file is not in the corpus.
@@ -121,9 +103,7 @@ fn expected() -> Option<Vec<Expected>> {
         eprintln!("SKIPPED: {} is not here", path.display());
         return None;
     };
-    let rows = text
-        .lines()
-        .map(|line| line.split('\t').collect::<Vec<_>>());
+    let rows = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
     let here = |row: &Vec<&str>| row[0] == "speckit" && !ABSENT.contains(&row[1]);
     let rows = rows.filter(here).map(|row| Expected {
         file: row[1].to_owned(),
@@ -144,10 +124,7 @@ fn read(file: &str) -> Result<Draft, Unreadable> {
 }
 
 fn short(file: &str) -> &str {
-    file.rsplit("__")
-        .next()
-        .unwrap_or(file)
-        .trim_end_matches(".md")
+    file.rsplit("__").next().unwrap_or(file).trim_end_matches(".md")
 }
 
 #[test]
@@ -175,9 +152,7 @@ fn counts_are_the_analysers_or_a_reviewed_difference() {
         let tasks = || draft.steps.iter().filter(|step| step.checkpoint.is_none());
         let ours = [
             tasks().count(),
-            tasks()
-                .filter(|step| step.state == DraftState::Done)
-                .count(),
+            tasks().filter(|step| step.state == DraftState::Done).count(),
             draft.phases.len(),
         ];
         for ((column, theirs), ours) in row.columns.iter().zip(ours) {
@@ -194,10 +169,7 @@ fn counts_are_the_analysers_or_a_reviewed_difference() {
     let new: Vec<_> = found.difference(&listed).collect();
     let gone: Vec<_> = listed.difference(&found).collect();
     assert!(new.is_empty(), "differences that nobody reviewed: {new:#?}");
-    assert!(
-        gone.is_empty(),
-        "listed differences that no longer exist: {gone:#?}"
-    );
+    assert!(gone.is_empty(), "listed differences that no longer exist: {gone:#?}");
 }
 
 #[test]
@@ -246,39 +218,19 @@ fn sound(file: &str, draft: &Draft) {
     let mut reach: Vec<BTreeSet<usize>> = Vec::new();
     for (index, step) in draft.steps.iter().enumerate() {
         let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        assert!(
-            step.key.len() <= 64 && step.key.chars().all(fits),
-            "{file}: key {}",
-            step.key
-        );
-        assert!(
-            step.key.starts_with(|c: char| c.is_ascii_alphanumeric()),
-            "{file}: {}",
-            step.key
-        );
+        assert!(step.key.len() <= 64 && step.key.chars().all(fits), "{file}: key {}", step.key);
+        assert!(step.key.starts_with(|c: char| c.is_ascii_alphanumeric()), "{file}: {}", step.key);
         assert!(!step.title.is_empty(), "{file}: {} has no title", step.key);
-        assert_eq!(
-            step.parallelizable,
-            step.group.is_some(),
-            "{file}: {}",
-            step.key
-        );
+        assert_eq!(step.parallelizable, step.group.is_some(), "{file}: {}", step.key);
         let mut waits = BTreeSet::new();
         for need in &step.needs {
             let other: usize = *at.get(&need.key).unwrap_or_else(|| {
-                panic!(
-                    "{file}: {} needs {}, which is no earlier step",
-                    step.key, need.key
-                )
+                panic!("{file}: {} needs {}, which is no earlier step", step.key, need.key)
             });
             waits.insert(other);
             waits.extend(reach[other].iter().copied());
         }
-        assert!(
-            at.insert(step.key.clone(), index).is_none(),
-            "{file}: {} twice",
-            step.key
-        );
+        assert!(at.insert(step.key.clone(), index).is_none(), "{file}: {} twice", step.key);
         reach.push(waits);
         let Some(group) = &step.group else { continue };
         for (other, earlier) in draft.steps[..index].iter().enumerate() {
@@ -287,10 +239,7 @@ fn sound(file: &str, draft: &Draft) {
             }
             assert_eq!(earlier.phase, step.phase, "{file}: {group} spans phases");
             let between = &draft.steps[other..index];
-            assert!(
-                between.iter().all(|s| s.group.as_ref() == Some(group)),
-                "{file}: {group}"
-            );
+            assert!(between.iter().all(|s| s.group.as_ref() == Some(group)), "{file}: {group}");
             for path in &step.paths {
                 assert!(
                     !earlier.paths.contains(path) || reach[index].contains(&other),
@@ -302,25 +251,15 @@ fn sound(file: &str, draft: &Draft) {
         }
     }
     let lines: Vec<u32> = draft.warnings.iter().map(|warning| warning.line).collect();
-    assert!(
-        lines.is_sorted() && !lines.contains(&0),
-        "{file}: warnings without order or line"
-    );
+    assert!(lines.is_sorted() && !lines.contains(&0), "{file}: warnings without order or line");
 }
 
 /// DESIGN S1 to S3, naively: every round starts all that may start, then finishes it.
 fn run(file: &str, draft: &Draft) {
-    let index: BTreeMap<&str, usize> = draft
-        .steps
-        .iter()
-        .enumerate()
-        .map(|(i, step)| (step.key.as_str(), i))
-        .collect();
-    let mut done: Vec<bool> = draft
-        .steps
-        .iter()
-        .map(|step| step.state != DraftState::Open)
-        .collect();
+    let index: BTreeMap<&str, usize> =
+        draft.steps.iter().enumerate().map(|(i, step)| (step.key.as_str(), i)).collect();
+    let mut done: Vec<bool> =
+        draft.steps.iter().map(|step| step.state != DraftState::Open).collect();
     while done.iter().any(|done| !done) {
         let ready: Vec<usize> = (0..done.len())
             .filter(|&i| {
@@ -335,74 +274,16 @@ fn run(file: &str, draft: &Draft) {
                     && step.needs.iter().all(|need| done[index[need.key.as_str()]])
             })
             .collect();
-        assert!(
-            !ready.is_empty(),
-            "{file}: nothing may start and not all is done"
-        );
-        let sequential = ready
-            .iter()
-            .filter(|i| !draft.steps[**i].parallelizable)
-            .count();
+        assert!(!ready.is_empty(), "{file}: nothing may start and not all is done");
+        let sequential = ready.iter().filter(|i| !draft.steps[**i].parallelizable).count();
         assert!(sequential <= 1, "{file}: two sequential steps at once");
         for (nth, &one) in ready.iter().enumerate() {
             for &other in &ready[nth + 1..] {
-                let clash = draft.steps[one]
-                    .paths
-                    .iter()
-                    .find(|p| draft.steps[other].paths.contains(p));
-                assert!(
-                    clash.is_none(),
-                    "{file}: {clash:?} is named by two steps at once"
-                );
+                let clash =
+                    draft.steps[one].paths.iter().find(|p| draft.steps[other].paths.contains(p));
+                assert!(clash.is_none(), "{file}: {clash:?} is named by two steps at once");
             }
         }
         ready.into_iter().for_each(|i| done[i] = true);
-    }
-}
-
-/// Prints what plans become: `STEPSEAL_SHOW=part-of-name cargo test show -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints for people and asserts nothing"]
-fn show() {
-    let (Ok(wanted), Some(expected)) = (std::env::var("STEPSEAL_SHOW"), expected()) else {
-        return;
-    };
-    for row in expected.iter().filter(|row| row.file.contains(&wanted)) {
-        println!("=== {}", row.file);
-        match read(&row.file) {
-            Err(unreadable) => println!("{unreadable:?}"),
-            Ok(draft) => {
-                println!(
-                    "{:?} {} {:?}",
-                    draft.title, draft.format, draft.claimed_total
-                );
-                for phase in &draft.phases {
-                    println!("  phase {} {} ({})", phase.label, phase.title, phase.line);
-                }
-                for step in &draft.steps {
-                    let needs: Vec<String> = step
-                        .needs
-                        .iter()
-                        .map(|need| match &need.why {
-                            NeedWhy::Stated => format!("{}@{}", need.key, need.line),
-                            NeedWhy::SamePath(path) => format!("{}={path}", need.key),
-                        })
-                        .collect();
-                    println!(
-                        "  {:4} {:14} {:7} {:8} p{:?} {:?} {needs:?} {}",
-                        step.line,
-                        step.key,
-                        format!("{:?}", step.state),
-                        step.group.as_deref().unwrap_or("-"),
-                        step.phase,
-                        step.story,
-                        step.title.chars().take(70).collect::<String>(),
-                    );
-                }
-                for warning in &draft.warnings {
-                    println!("  warning {}: {}", warning.line, warning.message);
-                }
-            }
-        }
     }
 }

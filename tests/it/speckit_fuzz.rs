@@ -24,10 +24,8 @@ struct Lcg(u64);
 
 impl Lcg {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from((self.0 >> 33) % bound.max(1) as u64).expect("below the bound")
     }
 }
@@ -48,11 +46,7 @@ fn check(text: &str) {
                     );
                 }
                 assert!(step.key.len() <= 64 && !step.key.is_empty());
-                assert!(
-                    before.insert(step.key.clone()),
-                    "{} twice: {text:?}",
-                    step.key
-                );
+                assert!(before.insert(step.key.clone()), "{} twice: {text:?}", step.key);
             }
         }
     }
@@ -145,14 +139,8 @@ fn long_chains_need_no_stack() {
     check(&format!("- [ ] T001 {}", "`".repeat(50_000)));
     check(&format!("- [ ] T001 {}", "T002-".repeat(20_000)));
     check(&"<!-- ".repeat(20_000));
-    check(&format!(
-        "- [ ] T001 a\n## Dependencies\n{}",
-        "T001 (".repeat(20_000)
-    ));
-    check(&format!(
-        "- [ ] T001 a\n## Dependencies\n{}",
-        "T001 depends on ".repeat(2_000)
-    ));
+    check(&format!("- [ ] T001 a\n## Dependencies\n{}", "T001 (".repeat(20_000)));
+    check(&format!("- [ ] T001 a\n## Dependencies\n{}", "T001 depends on ".repeat(2_000)));
     check(&"-".repeat(200_000));
     check(&format!("- [ ] T001 {}", "-".repeat(200_000)));
     check(&format!("- [ ] T001 {}", "[P] ".repeat(20_000)));

@@ -216,7 +216,8 @@ const COUNTED: [Counted; 11] = [
 #[test]
 fn plans_counted_by_hand() {
     for counted in COUNTED {
-        let path = format!("/work/shared/corpus/speckit/{}", counted.file);
+        let path =
+            format!("{}/../shared/corpus/speckit/{}", env!("CARGO_MANIFEST_DIR"), counted.file);
         let Ok(text) = fs::read_to_string(&path) else {
             let required = std::env::var("STEPSEAL_TEST_REQUIRE").as_deref() == Ok("all");
             assert!(!required, "{path} is missing and STEPSEAL_TEST_REQUIRE=all");
@@ -225,32 +226,16 @@ fn plans_counted_by_hand() {
         };
         let file = counted.file;
         let draft = speckit::read(&text).unwrap_or_else(|e| panic!("{file}: {e:?}"));
-        let tasks: Vec<_> = draft
-            .steps
-            .iter()
-            .filter(|s| s.checkpoint.is_none())
-            .collect();
-        let gates: Vec<_> = draft
-            .steps
-            .iter()
-            .filter(|s| s.checkpoint.is_some())
-            .collect();
+        let tasks: Vec<_> = draft.steps.iter().filter(|s| s.checkpoint.is_none()).collect();
+        let gates: Vec<_> = draft.steps.iter().filter(|s| s.checkpoint.is_some()).collect();
         let done = tasks.iter().filter(|s| s.state == DraftState::Done).count();
         let waves: BTreeSet<_> = tasks.iter().filter_map(|s| s.group.as_ref()).collect();
         let needs = || tasks.iter().flat_map(|s| &s.needs);
-        let keys: Vec<_> = counted
-            .checkpoints
-            .iter()
-            .map(|l| format!("checkpoint-{l}"))
-            .collect();
+        let keys: Vec<_> = counted.checkpoints.iter().map(|l| format!("checkpoint-{l}")).collect();
         let stated = needs().filter(|need| need.why == NeedWhy::Stated).count();
         assert_eq!(tasks.len(), counted.tasks, "{file}: tasks");
         assert_eq!(done, counted.done, "{file}: done");
-        assert_eq!(
-            tasks.iter().filter(|s| s.parallelizable).count(),
-            counted.parallel,
-            "{file}"
-        );
+        assert_eq!(tasks.iter().filter(|s| s.parallelizable).count(), counted.parallel, "{file}");
         assert_eq!(waves.len(), counted.waves, "{file}: waves");
         assert_eq!(draft.phases.len(), counted.phases, "{file}: phases");
         assert_eq!(
@@ -260,25 +245,12 @@ fn plans_counted_by_hand() {
         let passed = gates.iter().filter(|s| s.state == DraftState::Done).count();
         assert_eq!(passed, counted.passed, "{file}: passed checkpoints");
         assert_eq!(stated, counted.stated, "{file}: stated needs");
-        assert_eq!(
-            needs().count() - stated,
-            counted.same_path,
-            "{file}: same paths"
-        );
+        assert_eq!(needs().count() - stated, counted.same_path, "{file}: same paths");
         assert_eq!(
             (tasks[0].key.as_str(), tasks[tasks.len() - 1].key.as_str()),
             (counted.first, counted.last)
         );
-        assert_eq!(
-            draft.claimed_total.map(|(n, _)| n),
-            counted.claimed,
-            "{file}: claimed"
-        );
-        assert_eq!(
-            draft.warnings.len(),
-            counted.warnings,
-            "{file}: {:?}",
-            draft.warnings
-        );
+        assert_eq!(draft.claimed_total.map(|(n, _)| n), counted.claimed, "{file}: claimed");
+        assert_eq!(draft.warnings.len(), counted.warnings, "{file}: {:?}", draft.warnings);
     }
 }

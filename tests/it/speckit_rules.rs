@@ -32,33 +32,18 @@ fn waves(draft: &Draft) -> String {
         }
         last = step.group.as_ref();
         let sequential = !step.parallelizable;
-        shown.push_str(&if sequential {
-            format!("({})", step.key)
-        } else {
-            step.key.clone()
-        });
+        shown.push_str(&if sequential { format!("({})", step.key) } else { step.key.clone() });
     }
     shown
 }
 
 fn needs(draft: &Draft, key: &str) -> Vec<String> {
-    step(draft, key)
-        .needs
-        .iter()
-        .map(|need| format!("{}@{}", need.key, need.line))
-        .collect()
+    step(draft, key).needs.iter().map(|need| format!("{}@{}", need.key, need.line)).collect()
 }
 
 fn warned(draft: &Draft, line: u32, words: &str) {
-    let hit = draft
-        .warnings
-        .iter()
-        .any(|w| w.line == line && w.message.contains(words));
-    assert!(
-        hit,
-        "no warning \"{words}\" on line {line}: {:#?}",
-        draft.warnings
-    );
+    let hit = draft.warnings.iter().any(|w| w.line == line && w.message.contains(words));
+    assert!(hit, "no warning \"{words}\" on line {line}: {:#?}", draft.warnings);
 }
 
 fn quiet(draft: &Draft) {
@@ -100,11 +85,8 @@ fn the_sample_plan_reads_as_the_samples_show() {
     let draft = read(ALBUMS);
     assert_eq!(draft.title.as_deref(), Some("Photo albums"));
     assert_eq!(draft.format, "spec-kit tasks, style A");
-    let phases: Vec<_> = draft
-        .phases
-        .iter()
-        .map(|p| (p.label.as_str(), p.title.as_str(), p.line))
-        .collect();
+    let phases: Vec<_> =
+        draft.phases.iter().map(|p| (p.label.as_str(), p.title.as_str(), p.line)).collect();
     assert_eq!(
         phases,
         [
@@ -122,28 +104,15 @@ fn the_sample_plan_reads_as_the_samples_show() {
     assert_eq!(step(&draft, "T008").group.as_deref(), Some("wave-3"));
     let path = NeedWhy::SamePath("src/models/album.ts".into());
     let ordering = &step(&draft, "T007").needs;
-    assert_eq!(
-        (ordering.len(), &ordering[0].key[..], &ordering[0].why),
-        (1, "T005", &path)
-    );
+    assert_eq!((ordering.len(), &ordering[0].key[..], &ordering[0].why), (1, "T005", &path));
     assert_eq!(needs(&draft, "T009"), ["T005@20", "T006@20"]);
     assert_eq!(step(&draft, "T001").state, DraftState::Done);
     assert_eq!(step(&draft, "T010").state, DraftState::Skipped);
     let gate = step(&draft, "checkpoint-2");
-    assert_eq!(
-        (&gate.title[..], gate.line),
-        ("Models agreed, user stories can begin", 16)
-    );
+    assert_eq!((&gate.title[..], gate.line), ("Models agreed, user stories can begin", 16));
     let gate = gate.checkpoint.as_ref().expect("a checkpoint");
-    assert_eq!(
-        (gate.reject_to.as_deref(), gate.already_passed),
-        (Some("T004"), false)
-    );
-    let told: Vec<_> = draft
-        .warnings
-        .iter()
-        .map(|w| (w.line, w.message.as_str()))
-        .collect();
+    assert_eq!((gate.reject_to.as_deref(), gate.already_passed), (Some("T004"), false));
+    let told: Vec<_> = draft.warnings.iter().map(|w| (w.line, w.message.as_str())).collect();
     assert_eq!(
         told,
         [
@@ -202,12 +171,8 @@ fn box_marks_and_things_that_only_look_like_boxes() {
          * [ ] T010 star\n1. [ ] T011 numbered\n - [ ] T012 one space\n- [ ] no id here\n\
          - [link](x/y.md) T013\n- [ ] T-shirt sizes\n- [ ] TypeScript\n",
     );
-    let done: Vec<_> = draft
-        .steps
-        .iter()
-        .filter(|s| s.state == DraftState::Done)
-        .map(|s| &s.key[..])
-        .collect();
+    let done: Vec<_> =
+        draft.steps.iter().filter(|s| s.state == DraftState::Done).map(|s| &s.key[..]).collect();
     assert_eq!(done, ["T001", "T002", "T007", "T008"]);
     assert_eq!(draft.steps.len(), 12);
     quiet(&draft);
@@ -228,10 +193,7 @@ fn ids_of_every_spelling() {
         ]
     );
     let title = |key| step(&draft, key).title.as_str();
-    assert_eq!(
-        [title("T016"), title("T017"), title("T018"), title("T019")],
-        ["g", "h", "i", "j"]
-    );
+    assert_eq!([title("T016"), title("T017"), title("T018"), title("T019")], ["g", "h", "i", "j"]);
     assert_eq!(
         [title("T020"), title("T021"), title("T022")],
         ["whole line bold", "k", "**Bold** start"]
@@ -241,11 +203,7 @@ fn ids_of_every_spelling() {
 #[test]
 fn long_ids_become_keys_that_differ() {
     let long = |end: &str| format!("T1{}-{end}", "-AB".repeat(30));
-    let draft = read(&format!(
-        "- [ ] {} a\n- [ ] {} b\n- [ ] T002 c\n",
-        long("CC"),
-        long("DD")
-    ));
+    let draft = read(&format!("- [ ] {} a\n- [ ] {} b\n- [ ] T002 c\n", long("CC"), long("DD")));
     assert_ne!(draft.steps[0].key, draft.steps[1].key);
     assert!(draft.steps.iter().all(|step| step.key.len() <= 64));
 }
@@ -260,13 +218,7 @@ fn tags_are_no_part_of_a_title() {
     let all: Vec<_> = draft
         .steps
         .iter()
-        .map(|s| {
-            (
-                &s.title[..],
-                s.story.as_deref().unwrap_or("-"),
-                s.parallelizable,
-            )
-        })
+        .map(|s| (&s.title[..], s.story.as_deref().unwrap_or("-"), s.parallelizable))
         .collect();
     assert_eq!(
         all,
@@ -306,13 +258,7 @@ fn a_path_is_a_token_with_a_slash_and_an_extension() {
     );
     assert_eq!(
         step(&draft, "T001").paths,
-        [
-            "src/a.ts",
-            "src/b.cs",
-            "app/[id]/page.tsx",
-            "${ROOT}/c.yml",
-            "lib/d.rs"
-        ]
+        ["src/a.ts", "src/b.cs", "app/[id]/page.tsx", "${ROOT}/c.yml", "lib/d.rs"]
     );
 }
 
@@ -365,12 +311,7 @@ fn sections_of_examples_never_define_tasks_again() {
     let draft =
         read("## Phase 1: Dependencies & Notes\n### Dependencies\n- [ ] T001 Install them\n");
     assert_eq!(keys(&draft), ["T001"]);
-    for name in [
-        "Formatting engine",
-        "Dependency injection",
-        "Parallel uploads",
-        "Noteworthy",
-    ] {
+    for name in ["Formatting engine", "Dependency injection", "Parallel uploads", "Noteworthy"] {
         let draft = read(&format!("## {name}\n- [ ] T001 a\n"));
         assert_eq!(draft.phases[0].title, name);
     }
@@ -408,10 +349,7 @@ fn waves_end_at_phases_at_h3_blocks_and_at_checkpoints_but_not_at_h4() {
          - [ ] T003 [P] c\n**Checkpoint**: half\n- [ ] T004 [P] d\n## Phase 2: M\n- [ ] T005 [P] e\n- [ ] T006 f\n\
          - [ ] T007 [P] g\n",
     );
-    assert_eq!(
-        waves(&draft),
-        "T001 T002 | T003 | (checkpoint-1) | T004 | T005 | (T006) | T007"
-    );
+    assert_eq!(waves(&draft), "T001 T002 | T003 | (checkpoint-1) | T004 | T005 | (T006) | T007");
     assert!(draft.steps.iter().all(|step| step.needs.is_empty()));
     assert_ne!(step(&draft, "T003").group, step(&draft, "T004").group);
     let draft = read("## Phase 1: S\n#### A\n- [ ] T001 [P] a\n#### B\n- [ ] T002 [P] b\n");
@@ -425,10 +363,7 @@ fn tasks_of_one_wave_that_name_one_path_wait_for_each_other() {
          - [ ] T003 [P] c in `src/x.sol` and src/y.sol\n- [ ] T004 d in src/x.sol\n- [ ] T005 [P] e in src/x.sol\n",
     );
     assert_eq!(needs(&draft, "T003"), ["T001@4", "T002@4"]);
-    assert_eq!(
-        step(&draft, "T003").needs[1].why,
-        NeedWhy::SamePath("src/y.sol".into())
-    );
+    assert_eq!(step(&draft, "T003").needs[1].why, NeedWhy::SamePath("src/y.sol".into()));
     assert!(needs(&draft, "T004").is_empty() && needs(&draft, "T005").is_empty());
 }
 
@@ -477,17 +412,11 @@ fn what_is_skipped_and_what_only_mentions_skipping() {
         "- [ ] T110 Reject UNSKIPPED rows",
         "- [~] T111 measured; tuning DEFERRED",
     ];
-    let text = format!(
-        "## Phase 1: S\n{}\n{}\n",
-        skipped.join("\n"),
-        open.join("\n")
-    );
+    let text = format!("## Phase 1: S\n{}\n{}\n", skipped.join("\n"), open.join("\n"));
     let draft = read(&text);
     let state = |from: &str, s: DraftState| {
         let of = draft.steps.iter().filter(|step| step.key.starts_with(from));
-        of.filter(|step| step.state != s)
-            .map(|step| &step.title[..])
-            .collect::<Vec<_>>()
+        of.filter(|step| step.state != s).map(|step| &step.title[..]).collect::<Vec<_>>()
     };
     assert_eq!(state("T0", DraftState::Skipped), [""; 0]);
     assert_eq!(state("T1", DraftState::Open), [""; 0]);
@@ -524,16 +453,7 @@ fn a_repeated_id_with_other_words_is_named_by_its_phase() {
         "## Phase 3: A\n- [ ] T021 a\n## Phase 4: B\n- [ ] T021 b\n- [ ] T021 c\n\
          - [ ] T022 d (depends on T021)\n## Polish\n- [ ] T021 e\n",
     );
-    assert_eq!(
-        keys(&draft),
-        [
-            "T021",
-            "T021-phase4",
-            "T021-phase4-2",
-            "T022",
-            "T021-phase3"
-        ]
-    );
+    assert_eq!(keys(&draft), ["T021", "T021-phase4", "T021-phase4-2", "T022", "T021-phase3"]);
     assert_eq!(needs(&draft, "T022"), ["T021-phase4@6"]);
     warned(&draft, 4, "other words on line 2");
 }
@@ -550,12 +470,7 @@ fn a_phase_pasted_twice_is_one_phase() {
     let draft = read(&format!("{phase}{phase}**Total Tasks**: 2\n"));
     assert_eq!(keys(&draft), ["T133", "T134", "checkpoint-9"]);
     assert_eq!(draft.phases.len(), 1);
-    assert!(
-        !draft
-            .warnings
-            .iter()
-            .any(|w| w.message.contains("the plan says"))
-    );
+    assert!(!draft.warnings.iter().any(|w| w.message.contains("the plan says")));
 }
 
 // ---- checkpoints -------------------------------------------------------------------------
@@ -587,10 +502,7 @@ fn checkpoints_stand_where_their_lines_stand() {
     assert_eq!(gate("checkpoint-1").reject_to, None);
     assert!(!gate("checkpoint-1").already_passed);
     assert_eq!(gate("checkpoint-1-2").reject_to.as_deref(), Some("T001"));
-    assert!(
-        !gate("checkpoint-1-2").already_passed,
-        "the first gate is still open"
-    );
+    assert!(!gate("checkpoint-1-2").already_passed, "the first gate is still open");
     assert_eq!(gate("checkpoint-3").reject_to.as_deref(), Some("T006"));
     assert_eq!(step(&draft, "checkpoint-1-2").title, "✅ one");
 }
@@ -618,11 +530,7 @@ fn said(section: &str, statement: &str, key: &str) -> Vec<String> {
     (1..=9).for_each(|n| text.push_str(&format!("- [ ] T00{n} [P] a\n")));
     text.push_str(&format!("- [ ] T010a [P] a\n## {section}\n{statement}\n"));
     let draft = read(&text);
-    step(&draft, key)
-        .needs
-        .iter()
-        .map(|need| need.key.clone())
-        .collect()
+    step(&draft, key).needs.iter().map(|need| need.key.clone()).collect()
 }
 
 #[test]
@@ -631,37 +539,16 @@ fn sentences_of_a_dependencies_section() {
     let said = |statement, key| said("Dependencies & Execution Order", statement, key);
     assert_eq!(said("- T001-T002 block T005", "T005"), two);
     assert_eq!(said("- **T005** depends on T001 and T002", "T005"), two);
-    assert_eq!(
-        said(
-            "- Services (T005–T006) **after** models (T001–T002).",
-            "T006"
-        ),
-        two
-    );
-    assert_eq!(
-        said(
-            "- Models (T001–T002) **block** services (T005–T006).",
-            "T006"
-        ),
-        two
-    );
-    assert_eq!(
-        said("- T001, T002 must be completed before T005 begins", "T005"),
-        two
-    );
+    assert_eq!(said("- Services (T005–T006) **after** models (T001–T002).", "T006"), two);
+    assert_eq!(said("- Models (T001–T002) **block** services (T005–T006).", "T006"), two);
+    assert_eq!(said("- T001, T002 must be completed before T005 begins", "T005"), two);
     assert_eq!(said("- T005/T006 depend on T001 & T002", "T006"), two);
     assert_eq!(
-        said(
-            "- T009 depends on T001 (the model), T002 (the screen); T003 is free",
-            "T009"
-        ),
+        said("- T009 depends on T001 (the model), T002 (the screen); T003 is free", "T009"),
         two
     );
     assert_eq!(
-        said(
-            "- T005 and T006 should be apart (T006 depends on T001's handler)",
-            "T006"
-        ),
+        said("- T005 and T006 should be apart (T006 depends on T001's handler)", "T006"),
         ["T001"]
     );
     assert_eq!(
@@ -673,24 +560,12 @@ fn sentences_of_a_dependencies_section() {
     );
     assert_eq!(said("- T001 through T002 required for T005", "T005"), two);
     assert_eq!(said("- T005 is blocked by T001", "T005"), ["T001"]);
-    assert_eq!(
-        said("- T005 depends on T001's and T002's output", "T005"),
-        two
-    );
-    assert_eq!(
-        said(
-            "- T003, T004 can run in parallel after T001-T002 complete",
-            "T004"
-        ),
-        two
-    );
+    assert_eq!(said("- T005 depends on T001's and T002's output", "T005"), two);
+    assert_eq!(said("- T003, T004 can run in parallel after T001-T002 complete", "T004"), two);
     assert_eq!(said("- T008~T010a depend on T007", "T010a"), ["T007"]);
     assert_eq!(said("- T005 依赖 T001、T002，必须顺序执行", "T005"), two);
     assert_eq!(said("- T005는 T001에 의존", "T005"), ["T001"]);
-    assert_eq!(
-        said("- T008, T009 sequential (same file)", "T009"),
-        ["T008"]
-    );
+    assert_eq!(said("- T008, T009 sequential (same file)", "T009"), ["T008"]);
     for nothing in [
         "- **US3**: Depends on Phase 2 (T004 adds the field)",
         "- Setup (T001-T004) before everything",
@@ -710,10 +585,7 @@ fn arrows_and_trees() {
     let deps = |statement, key| said("Dependencies", statement, key);
     assert_eq!(deps("T001 → T002 -> T005", "T005"), ["T002"]);
     assert_eq!(deps("1. T001 (db) ──> T005 (entity)", "T005"), ["T001"]);
-    assert_eq!(
-        deps("- Tests (T001-T002) → Implementation (T005-T006)", "T006"),
-        ["T001", "T002"]
-    );
+    assert_eq!(deps("- Tests (T001-T002) → Implementation (T005-T006)", "T006"), ["T001", "T002"]);
     assert_eq!(deps("T001 → T002, T003 → T005", "T005"), ["T003"]);
     assert_eq!(deps("T001 → T002, T003 → T005", "T003"), [""; 0]);
     assert_eq!(deps("- T001 → Polish → T005", "T005"), [""; 0]);
@@ -751,11 +623,7 @@ fn lower_tiers_that_point_back_and_unknown_ids_are_told_once_a_line() {
         "## Phase 1: S\n- [ ] T001 a\n- [ ] T002 b\n- [ ] T003 c\n## Dependencies\n- T003 blocks T001, T002\n\
          - T041–T048 block T003\n- T002-T009 depend on T001\n",
     );
-    warned(
-        &draft,
-        6,
-        "says T001 waits for T003, which stands later (and 1 more like it): ignored",
-    );
+    warned(&draft, 6, "says T001 waits for T003, which stands later (and 1 more like it): ignored");
     warned(&draft, 7, "names T041, T048");
     warned(&draft, 8, "names T009");
     assert_eq!(draft.warnings.len(), 3);
@@ -787,13 +655,8 @@ fn inline_edges_of_many_spellings() {
         "(depends on the T-shirt)",
         "after the T001 fiasco, maybe",
     ] {
-        let draft = read(&format!(
-            "- [ ] T001 a\n- [ ] T002 b\n- [ ] T003 c {words}\n"
-        ));
-        assert!(
-            needs(&draft, "T003").len() <= usize::from(words.starts_with("after")),
-            "{words}"
-        );
+        let draft = read(&format!("- [ ] T001 a\n- [ ] T002 b\n- [ ] T003 c {words}\n"));
+        assert!(needs(&draft, "T003").len() <= usize::from(words.starts_with("after")), "{words}");
     }
 }
 
@@ -817,9 +680,7 @@ fn key_value_lines_under_a_task() {
         "**Blockers**: T001, T002; not T009",
         "- 의존: T001, T002",
     ] {
-        let draft = read(&format!(
-            "- [ ] T001 a\n- [ ] T002 b\n- [ ] T003 c\n  {line}\n"
-        ));
+        let draft = read(&format!("- [ ] T001 a\n- [ ] T002 b\n- [ ] T003 c\n  {line}\n"));
         assert_eq!(needs(&draft, "T003"), ["T001@4", "T002@4"], "{line}");
         quiet(&draft);
     }
@@ -829,9 +690,7 @@ fn key_value_lines_under_a_task() {
         "- to be done after T001, later",
         "- **Files**: T001.md",
     ] {
-        let draft = read(&format!(
-            "- [ ] T001 a\n- [ ] T002 b\n- [ ] T003 c\n  {line}\n"
-        ));
+        let draft = read(&format!("- [ ] T001 a\n- [ ] T002 b\n- [ ] T003 c\n  {line}\n"));
         assert_eq!(needs(&draft, "T003"), [""; 0], "{line}");
     }
 }
@@ -855,10 +714,7 @@ fn a_first_tier_edge_to_a_later_task_moves_it() {
         "## Phase 1: S\n- [ ] T001 [P] a\n- [ ] T002 [P] b (depends on T005)\n- [ ] T003 c\n\
          **Checkpoint**: x\n## Phase 2: M\n- [ ] T004 d\n- [ ] T005 e (depends on T004)\n- [ ] T006 f\n",
     );
-    assert_eq!(
-        waves(&draft),
-        "T001 T004 T005 T002 | (T003) | (checkpoint-1) | (T006)"
-    );
+    assert_eq!(waves(&draft), "T001 T004 T005 T002 | (T003) | (checkpoint-1) | (T006)");
     assert_eq!(needs(&draft, "T002"), ["T005@3"]);
     assert_eq!(needs(&draft, "T005"), ["T004@8"]);
     assert_eq!(step(&draft, "T005").phase, Some(0));
@@ -882,11 +738,7 @@ fn a_later_task_that_is_done_or_skipped_is_not_moved() {
     assert_eq!(keys(&draft), ["T001", "T002", "T003", "T004"]);
     assert!(needs(&draft, "T001").is_empty());
     warned(&draft, 1, "T003, which stands later and is done: dropped");
-    warned(
-        &draft,
-        1,
-        "T004, which stands later and is skipped: dropped",
-    );
+    warned(&draft, 1, "T004, which stands later and is skipped: dropped");
 }
 
 #[test]
@@ -904,15 +756,8 @@ fn a_finished_task_neither_moves_nor_closes_a_circle() {
 #[test]
 fn circles_are_refused_with_every_line() {
     let error = refused("- [ ] T001 a (depends on T002)\n- [ ] T002 b\n  - Depends on: T001\n");
-    assert_eq!(
-        (error.line, error.related.len(), error.related[0].0),
-        (1, 1, 3)
-    );
-    assert!(
-        error.message.contains("T001") && error.message.contains("T002"),
-        "{}",
-        error.message
-    );
+    assert_eq!((error.line, error.related.len(), error.related[0].0), (1, 1, 3));
+    assert!(error.message.contains("T001") && error.message.contains("T002"), "{}", error.message);
     let error = refused(
         "- [ ] T001 a (depends on T003)\n- [ ] T002 b\n- [ ] T003 c\n## Dependencies\n- T001 blocks T002\n- T002 blocks T003\n",
     );
@@ -944,28 +789,11 @@ fn headings_are_tasks_and_their_boxes_are_not() {
          ## MVP checklist\n- [ ] T001: Structs again\n",
     );
     assert_eq!(draft.format, "spec-kit tasks, style B");
-    assert_eq!(
-        keys(&draft),
-        ["T001", "T002", "T003", "T004", "T005", "T006", "T007"]
-    );
-    assert_eq!(
-        draft
-            .phases
-            .iter()
-            .map(|p| &p.label[..])
-            .collect::<Vec<_>>(),
-        ["1", "2"]
-    );
-    assert_eq!(
-        waves(&draft),
-        "T001 T002 | (T003) | (T004) | (T005) | (T006) | T007"
-    );
+    assert_eq!(keys(&draft), ["T001", "T002", "T003", "T004", "T005", "T006", "T007"]);
+    assert_eq!(draft.phases.iter().map(|p| &p.label[..]).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(waves(&draft), "T001 T002 | (T003) | (T004) | (T005) | (T006) | T007");
     assert_eq!(needs(&draft, "T002"), ["T001@11"]);
-    let done = draft
-        .steps
-        .iter()
-        .filter(|s| s.state == DraftState::Done)
-        .count();
+    let done = draft.steps.iter().filter(|s| s.state == DraftState::Done).count();
     assert_eq!(done, 4);
     assert_eq!(step(&draft, "T001").title, "Structs");
     assert!(step(&draft, "T001").body.ends_with("##### Steps\n1. go"));
@@ -984,14 +812,8 @@ fn group_headings_are_blocks_and_names_for_their_tasks() {
          - **[P]** : Non\n#### T-001-POLISH-001 : Fin\n- **Dépendances** : Toutes les tâches\n## 📋 Légende\n- **[P]** : Parallèle\n",
     );
     assert_eq!(draft.steps.len(), 5);
-    assert_eq!(
-        needs(&draft, "T-001-P1-001-001"),
-        ["T-001-000-001@11", "T-001-000-002@11"]
-    );
-    assert_eq!(
-        needs(&draft, "T-001-P1-001-002"),
-        ["T-001-000-001@13", "T-001-000-002@13"]
-    );
+    assert_eq!(needs(&draft, "T-001-P1-001-001"), ["T-001-000-001@11", "T-001-000-002@11"]);
+    assert_eq!(needs(&draft, "T-001-P1-001-002"), ["T-001-000-001@13", "T-001-000-002@13"]);
     assert_eq!(draft.phases[1].label, "2");
     assert!(step(&draft, "T-001-000-002").parallelizable);
     assert!(!step(&draft, "T-001-P1-001-002").parallelizable);
@@ -1037,10 +859,7 @@ fn titles_lose_only_what_says_that_they_are_task_lists() {
         ("# O010 - shopping", "O010 - shopping"),
         ("# Tasks", "Tasks"),
     ] {
-        assert_eq!(
-            read(&format!("{heading}\n- [ ] T001 a\n")).title.as_deref(),
-            Some(title)
-        );
+        assert_eq!(read(&format!("{heading}\n- [ ] T001 a\n")).title.as_deref(), Some(title));
     }
 }
 
@@ -1054,27 +873,11 @@ fn what_cannot_be_read_is_refused_with_its_line() {
         ("\n  \n".into(), 0, "empty"),
         ("# Tasks: X\nprose\n".into(), 0, "no tasks"),
         (format!("{task}a\0b\n"), 2, "NUL"),
-        (
-            format!("{task}<<<<<<< HEAD\n{task}=======\n{task}>>>>>>> b\n"),
-            2,
-            "conflict",
-        ),
-        (
-            format!("{task}```\n<<<<<<< HEAD\na\n=======\nb\n>>>>>>> b\n```\n"),
-            3,
-            "conflict",
-        ),
-        (
-            format!("# Tasks: [FEATURE NAME]\n{task}"),
-            1,
-            "[FEATURE NAME]",
-        ),
+        (format!("{task}<<<<<<< HEAD\n{task}=======\n{task}>>>>>>> b\n"), 2, "conflict"),
+        (format!("{task}```\n<<<<<<< HEAD\na\n=======\nb\n>>>>>>> b\n```\n"), 3, "conflict"),
+        (format!("# Tasks: [FEATURE NAME]\n{task}"), 1, "[FEATURE NAME]"),
         (format!("{task}- [ ] TXXX [P] Docs\n"), 2, "TXXX"),
-        (
-            format!("{task}- [ ] T002 {{{{TASK_2}}}}\n"),
-            2,
-            "{{TASK_2}}",
-        ),
+        (format!("{task}- [ ] T002 {{{{TASK_2}}}}\n"), 2, "{{TASK_2}}"),
         (
             "## Phase 1: S\n- [ ] write it\n- [ ] test it\n".into(),
             2,
@@ -1086,16 +889,8 @@ fn what_cannot_be_read_is_refused_with_its_line() {
             1,
             "style D (bullet ids without boxes)",
         ),
-        (
-            "- [ ] T009 stray\n- T001 a\n- T002 b\n- T003 c\n".into(),
-            2,
-            "style D",
-        ),
-        (
-            "# X\nT001 — a [P]\nT002 — b\n".into(),
-            2,
-            "style E (plain lines with ids)",
-        ),
+        ("- [ ] T009 stray\n- T001 a\n- T002 b\n- T003 c\n".into(), 2, "style D"),
+        ("# X\nT001 — a [P]\nT002 — b\n".into(), 2, "style E (plain lines with ids)"),
         ("## Notes\n- [ ] T001 a\n".into(), 2, "no tasks"),
     ] {
         let error = refused(&text);
@@ -1115,20 +910,14 @@ fn code_that_only_looks_like_a_template_or_a_conflict_is_read() {
 
 #[test]
 fn sniffing_asks_for_three_tasks() {
-    let three = |line: &str| {
-        (1..=3)
-            .map(|n| line.replace('#', &n.to_string()) + "\n")
-            .collect::<String>()
-    };
+    let three =
+        |line: &str| (1..=3).map(|n| line.replace('#', &n.to_string()) + "\n").collect::<String>();
     assert_eq!(speckit::sniff(&three("- [ ] T00# a")), Some(Style::Boxes));
     assert_eq!(
         speckit::sniff(&format!("## P\n{}", three("@ T00#: a").replace('@', "###"))),
         Some(Style::Headings)
     );
-    assert_eq!(
-        speckit::sniff(&three("- **T00#**: a")),
-        Some(Style::Bullets)
-    );
+    assert_eq!(speckit::sniff(&three("- **T00#**: a")), Some(Style::Bullets));
     assert_eq!(speckit::sniff(&three("T00# — a [P]")), Some(Style::Plain));
     assert_eq!(
         speckit::sniff(&format!("## Phase 1: S\n{}", three("- [ ] a"))),
