@@ -115,7 +115,11 @@ pub enum Refusal {
     GateNotOpen { item: ItemId, step: StepKey, waits_for: Vec<StepKey>, more: usize },
     #[error("{} of {item} has {} entry {} not attested", step, missing.len(), criteria(missing.len()))]
     NotAttested { item: ItemId, step: StepKey, missing: Vec<Criterion>, given: Vec<CriterionId> },
-    #[error("{} of {item} cannot be completed: {} of {} exit {} open", step, open.len(), of, criteria(*.of))]
+    #[error(
+        "{step} of {item} cannot be completed: {} of {of} exit criteria {} open",
+        open.len(),
+        if open.len() == 1 { "is" } else { "are" }
+    )]
     NotVerified {
         item: ItemId,
         step: StepKey,

@@ -1,6 +1,7 @@
 //! One test binary: rules, readers, and the shipped binary in a sealed room.
 
 mod architecture;
+mod docs;
 mod kit;
 mod sample;
 mod schemas;
@@ -8,3 +9,4 @@ mod speckit_corpus;
 mod speckit_fuzz;
 mod speckit_golden;
 mod speckit_rules;
+mod transcript;

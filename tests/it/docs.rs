@@ -1,0 +1,128 @@
+//! What the documentation promises, held against the program.
+
+use std::path::Path;
+
+use stepseal::cli::exit::Exit;
+use stepseal::ledger::Class;
+
+use crate::kit::Room;
+
+fn doc(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a document")
+}
+
+#[test]
+fn the_table_of_exit_codes_is_the_programs() {
+    let doc = doc("docs/exit-codes.md");
+    let rows: Vec<(u8, String)> = doc
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.trim_matches('|').split('|').map(str::trim);
+            let code = cells.next()?.parse().ok()?;
+            let kind = cells.next()?.strip_prefix('`')?.strip_suffix('`')?;
+            (!kind.contains('`')).then(|| (code, kind.to_owned()))
+        })
+        .take(Exit::ALL.len())
+        .collect();
+    let ours: Vec<(u8, String)> =
+        Exit::ALL.iter().map(|exit| (exit.code(), exit.kind().to_owned())).collect();
+    assert_eq!(rows, ours);
+}
+
+#[test]
+fn every_class_of_verify_has_its_section_in_recovery() {
+    let doc = doc("docs/recovery.md");
+    for class in Class::ALL {
+        let section = format!("\n## {}\n", class.word());
+        let (_, rest) =
+            doc.split_once(&section).unwrap_or_else(|| panic!("no section {}", class.word()));
+        let text = rest.split("\n## ").next().unwrap_or("");
+        assert!(text.trim().len() > 80, "{} says next to nothing", class.word());
+    }
+}
+
+/// Every `stepseal` line of the README's first ten minutes runs as it stands, in order.
+#[test]
+fn the_readmes_commands_run() {
+    let readme = doc("README.md");
+    let (_, rest) = readme.split_once("## The first ten minutes").expect("the section");
+    let block = rest.split("```").nth(1).expect("a console block");
+    let room = Room::new();
+    room.git(&["init", "--quiet", "repo"]);
+    room.write("specs/001-albums/tasks.md", crate::transcript::ALBUMS);
+    let mut ran = 0;
+    for line in block.lines().filter(|line| line.starts_with("stepseal ")) {
+        let line = line.split("  #").next().unwrap_or(line);
+        let words = words(line);
+        let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+        room.ok(&words);
+        ran += 1;
+    }
+    assert_eq!(ran, 7, "the block has changed: look at it again");
+}
+
+/// Splits a command line at spaces, with double quotes.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for c in line.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+            c => word.push(c),
+        }
+    }
+    words.extend((!word.is_empty()).then_some(word));
+    words
+}
+
+/// No document names a file that is not there.
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in [
+        "README.md",
+        "docs/ARCHITECTURE.md",
+        "docs/glossary.md",
+        "docs/exit-codes.md",
+        "docs/recovery.md",
+        "docs/plans.md",
+        "docs/rules.md",
+        "docs/transitions.md",
+        "docs/design/0001-formats.md",
+        "docs/design/0002-append.md",
+    ] {
+        let text = doc(file);
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let here = root.join(file);
+            let whole = if path.is_empty() {
+                here.clone()
+            } else {
+                here.parent().expect("a folder").join(path)
+            };
+            assert!(whole.exists(), "{file} links {target}");
+            if !anchor.is_empty() && whole.extension().is_some_and(|ext| ext == "md") {
+                let text = std::fs::read_to_string(&whole).expect("a document").to_lowercase();
+                let heading = format!("# {}", anchor.replace('-', " "));
+                let found = text.contains(&heading) || text.contains(&format!("# {anchor}"));
+                assert!(found, "{file} links {target}, which has no such heading");
+            }
+        }
+    }
+}
+
+/// The defaults that are printed are a file that is accepted and changes nothing.
+#[test]
+fn the_printed_defaults_are_the_defaults() {
+    let room = Room::with_ledger();
+    let before = room.ok(&["config", "list"]);
+    let defaults = room.ok(&["config", "list", "--defaults"]);
+    room.write("stepseal.toml", &defaults);
+    assert_eq!(room.ok(&["config", "list"]), before);
+    let origin = room.ok(&["config", "list", "--origin"]);
+    assert!(origin.contains("seal.sign\tnone\t"), "{origin}");
+    assert!(origin.lines().any(|l| l.starts_with("seal.sign") && l.contains("stepseal.toml:")));
+    assert!(
+        origin.lines().any(|l| l.starts_with("executor.id") && l.contains("STEPSEAL_EXECUTOR"))
+    );
+}
