@@ -1,8 +1,10 @@
 //! One test binary: rules, readers, and the shipped binary in a sealed room.
 
 mod architecture;
+mod determinism;
 mod docs;
 mod kit;
+mod plans;
 mod sample;
 mod schemas;
 mod speckit_corpus;

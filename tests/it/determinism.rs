@@ -1,0 +1,151 @@
+//! Same events, same bytes: whatever the locale, the time zone, the folder or the cache.
+
+use std::collections::BTreeMap;
+
+use crate::kit::{Ran, Room};
+
+fn played() -> Room {
+    let room = Room::with_ledger();
+    room.write("specs/001-albums/tasks.md", crate::transcript::ALBUMS);
+    room.write("w.yaml", "name: w\nsteps: [{ key: b, order: 1 }, { key: a, order: 1 }]\n");
+    room.ok(&["delegate", "--plan", "specs/001-albums/tasks.md", "--work-item", "ALBUMS"]);
+    room.ok(&["delegate", "--plan", "w.yaml", "--work-item", "TIE"]);
+    room.ok(&["claim", "--work-item", "ALBUMS", "--step", "T002"]);
+    room.ok(&["complete", "--work-item", "ALBUMS", "--step", "T002", "--outcome", "é, ß, 日本"]);
+    room
+}
+
+/// The data commands' answers, under some surroundings.
+fn answers(room: &Room, surroundings: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut answers = BTreeMap::new();
+    for args in [
+        &["status", "--json"][..],
+        &["status", "ALBUMS", "--json"],
+        &["schedule", "ALBUMS", "--json"],
+        &["schedule", "TIE", "--matrix"],
+        &["export"],
+        &["log", "--json"],
+        &["workflow", "graph", "w", "--work-item", "TIE"],
+    ] {
+        let mut command = room.program(crate::kit::STEPSEAL);
+        command.args(args).env("STEPSEAL_NOW", "2026-11-20T12:00:00Z");
+        for (name, value) in surroundings {
+            command.env(name, value);
+        }
+        let ran = Ran::of(&command.output().expect("the binary starts"));
+        assert_eq!(ran.code, 0, "{args:?}\n{ran}");
+        answers.insert(args.join(" "), ran.stdout);
+    }
+    answers
+}
+
+#[test]
+fn answers_do_not_depend_on_where_and_how_they_are_asked() {
+    let room = played();
+    let plain = answers(&room, &[]);
+    for surroundings in [
+        &[("TZ", "Pacific/Kiritimati"), ("LANG", "tr_TR.UTF-8")][..],
+        &[("TZ", "America/St_Johns"), ("LC_ALL", "C")],
+        &[("CLICOLOR_FORCE", "1"), ("COLUMNS", "40")],
+        &[("STEPSEAL_NOW", "2031-01-01T00:00:00Z")],
+        &[("STEPSEAL_EXECUTOR", "somebody-else"), ("STEPSEAL_OUTPUT_TIME", "local")],
+    ] {
+        assert_eq!(answers(&room, surroundings), plain, "{surroundings:?}");
+    }
+    std::fs::remove_dir_all(room.repo().join(".git/stepseal")).expect("the caches");
+    assert_eq!(answers(&room, &[]), plain, "without caches");
+    assert_eq!(answers(&room, &[]), plain, "with caches again");
+}
+
+/// Two rooms, the same commands: the same ledger tree, byte for byte.
+#[test]
+fn the_same_commands_make_the_same_ledger() {
+    let tree = |room: &Room| room.git(&["rev-parse", "stepseal-ledger^{tree}"]);
+    assert_eq!(tree(&played()), tree(&played()));
+}
+
+/// Facts of two parallel branches in either order: identical fact bytes, schedule, status and
+/// export, whatever numbers they got.
+#[test]
+fn another_legal_order_reads_the_same() {
+    let order = |steps: [(&str, &str); 2]| {
+        let room = Room::with_ledger();
+        room.write("p.yaml", &crate::kit::parallel_workflow("p", 3));
+        room.ok(&["delegate", "--plan", "p.yaml", "--work-item", "P"]);
+        for (step, now) in steps {
+            for (word, seed) in [("claim", "c"), ("complete", "d")] {
+                let mut args = vec![word, "--work-item", "P", "--step", step, "--executor", step];
+                if word == "complete" {
+                    args.extend(["--outcome", "done", "--next-action", "go on"]);
+                }
+                let mut command = room.program(crate::kit::STEPSEAL);
+                // Each fact keeps its own time, id and actor in whichever place it is recorded.
+                let seed = format!("{step} {seed}");
+                let output = command
+                    .args(&args)
+                    .env("STEPSEAL_NOW", now)
+                    .env("STEPSEAL_SEED", seed)
+                    .output()
+                    .expect("the binary starts");
+                let ran = Ran::of(&output);
+                assert_eq!(ran.code, 0, "{args:?}\n{ran}");
+            }
+        }
+        let mut facts: Vec<String> = room
+            .ledger_files()
+            .iter()
+            .filter(|path| path.contains("/P/") && path.contains("handoff"))
+            .filter(|path| !path.contains("schedule-decided"))
+            .map(|path| room.ledger_text(path))
+            .collect();
+        facts.sort();
+        let data = ["status P --json", "schedule P --json", "export"].map(|args| {
+            let args: Vec<&str> = args.split(' ').collect();
+            room.run(&args).stdout
+        });
+        (facts, data)
+    };
+    let first = ("s001", "2026-11-20T11:00:00Z");
+    let second = ("s002", "2026-11-20T11:00:00Z");
+    let (facts, data) = order([first, second]);
+    assert_eq!((facts, data), order([second, first]));
+}
+
+/// Scenario 7: a completion is a committed handoff artifact, and the next agent reads it.
+#[test]
+fn scenario_7_the_next_agent_consumes_the_handoff() {
+    let room = Room::with_ledger();
+    room.write("w.yaml", "name: w\nsteps: [{ key: make }, { key: use }]\n");
+    room.write("out.txt", "made\n");
+    room.ok(&["delegate", "--plan", "w.yaml", "--work-item", "W"]);
+    room.ok(&["claim", "--work-item", "W", "--step", "make"]);
+    room.ok(&[
+        "complete",
+        "--work-item",
+        "W",
+        "--step",
+        "make",
+        "--outcome",
+        "it is made",
+        "--next-action",
+        "use it with care",
+        "--output",
+        "out.txt",
+    ]);
+    let path = room.ledger_file("make-attempt-completed.json");
+    let artifact: serde_json::Value =
+        serde_json::from_str(&room.ledger_text(&path)).expect("an artifact");
+    let sha = artifact["data"]["outputs"][0]["sha256"].as_str().expect("a digest").to_owned();
+    let (code, claim) =
+        room.json(&["claim", "--work-item", "W", "--step", "use", "--executor", "agent-2"]);
+    assert_eq!(code, 0, "{claim:#}");
+    let handoff = &claim["brief"]["predecessors"][0];
+    assert_eq!(handoff["outcome"], "it is made");
+    assert_eq!(handoff["nextAction"], "use it with care");
+    assert_eq!(handoff["outputs"][0]["path"], "out.txt");
+    assert_eq!(handoff["outputs"][0]["sha256"], sha.as_str());
+    let claimed = room.ledger_file("use-attempt-claimed.json");
+    let claimed: serde_json::Value =
+        serde_json::from_str(&room.ledger_text(&claimed)).expect("an artifact");
+    assert_eq!(claimed["links"][0]["id"], artifact["id"], "the claim links what it consumes");
+}
