@@ -8,9 +8,13 @@ use stepseal::{cli, config::Environment};
 
 fn main() -> ExitCode {
     cli::start_watchdog();
-    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+    // Not locked: the log and the watchdog write to stderr too.
+    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr());
     match Environment::of_process() {
-        Ok(environment) => cli::run(std::env::args_os(), environment, &mut out, &mut err).into(),
+        Ok(environment) => {
+            cli::start_log(&environment);
+            cli::run(std::env::args_os(), environment, &mut out, &mut err).into()
+        }
         Err(error) => {
             drop(writeln!(err, "error: the current folder cannot be read: {error}"));
             ExitCode::from(2)

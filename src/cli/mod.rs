@@ -281,6 +281,21 @@ pub fn schemas() -> std::collections::BTreeMap<String, Value> {
     all
 }
 
+/// What maintainers ask for with `STEPSEAL_LOG`, to stderr; as JSON with
+/// `STEPSEAL_LOG_FORMAT=json`. Nothing a user must see goes this way.
+pub fn start_log(environment: &Environment) {
+    let Some(wanted) = environment.var("STEPSEAL_LOG") else { return };
+    let filter = tracing_subscriber::EnvFilter::try_new(wanted)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("stepseal=debug"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if environment.var("STEPSEAL_LOG_FORMAT") == Some("json") {
+        log.json().try_init()
+    } else {
+        log.with_ansi(environment.stderr_terminal).try_init()
+    };
+    drop(started);
+}
+
 /// Ends the process when a call into libgit2 makes no progress for ten seconds: a damaged pack
 /// must name its object, never hang a command (L6).
 #[expect(clippy::exit, reason = "the thread that would return is the one that hangs")]
@@ -290,12 +305,10 @@ pub fn start_watchdog() {
         loop {
             std::thread::park_timeout(std::time::Duration::from_secs(1));
             if let Some(object) = crate::ledger::stuck(limit) {
-                // stderr's lock may be held by the thread that hangs.
                 let text = format!(
                     "error: reading object {object} makes no progress: it is damaged\n  next  git fsck\n"
                 );
-                let stderr = std::fs::OpenOptions::new().append(true).open("/dev/stderr");
-                drop(stderr.and_then(|mut stderr| stderr.write_all(text.as_bytes())));
+                drop(std::io::stderr().write_all(text.as_bytes()));
                 std::process::exit(Exit::Damaged.code().into());
             }
         }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::args::Global;
 use super::error::{self, Asker, Failure};
 use crate::code;
-use crate::config::{Config, Environment, OwnClaims, Who};
+use crate::config::{Config, Environment, Origin, OwnClaims, Who};
 use crate::domain::moment::Moment;
 use crate::ledger::{Durability, Ledger, LedgerError, Located, Place, Settings};
 use crate::ops::OpsError;
@@ -79,13 +79,32 @@ impl Session {
     /// Opens the ledger for reading.
     pub(super) fn ledger(&self) -> Result<Ledger, Failure> {
         let settings = self.settings()?;
-        self.locate()?.open(settings).map_err(|error| self.ledger_failure(&error))
+        let located = self.locate()?;
+        self.agree(&located)?;
+        located.open(settings).map_err(|error| self.ledger_failure(&error))
+    }
+
+    /// The common git config says which branch is the ledger; a file or a variable that says
+    /// another one is refused, naming both (L1).
+    fn agree(&self, located: &Located) -> Result<(), Failure> {
+        let said = self.config.all().find(|(key, ..)| key.full() == "ledger.branch");
+        let (Some(known), Some((_, asked, origin))) = (located.branch(), said) else {
+            return Ok(());
+        };
+        if *origin == Origin::Default || asked == known {
+            return Ok(());
+        }
+        let error = LedgerError::OtherLedger { known, asked: asked.to_owned() };
+        let mut failure = self.ledger_failure(&error);
+        failure.snippet = Some(format!("  --> {origin}\n"));
+        Err(failure)
     }
 
     /// Opens the ledger for an act, with the one Moment of it.
     pub(super) fn act(&self, code: Code) -> Result<Act, Failure> {
         let settings = self.settings()?;
         let located = self.locate()?;
+        self.agree(&located)?;
         if located.branch().is_none() {
             return Err(self.ledger_failure(&LedgerError::NoLedger));
         }

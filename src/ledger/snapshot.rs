@@ -59,6 +59,7 @@ impl<'l> Snapshot<'l> {
         if known.as_ref() != Some(&seen) {
             seen.save(cache);
         }
+        tracing::debug!(tip = %tip, seal = seen.seq, foreign = seen.foreign.len(), "ledger read");
         let mut snapshot = Self::at(store, cache, tip)?;
         snapshot.seen = Some(seen);
         Ok(snapshot)

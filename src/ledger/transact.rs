@@ -127,6 +127,7 @@ impl Ledger {
             match self.store.swap(Some(snapshot.tip), draft.commit, "stepseal: append") {
                 Swap::Moved => {}
                 Swap::Lost { locked } => {
+                    tracing::debug!(attempt, locked, "lost the race, deciding again");
                     if locked && cleared.is_none() {
                         cleared = lock.clear_stale(&self.store.reference_path()).map(|path| {
                             path.file_name()

@@ -2,6 +2,7 @@
 //! one second a command and a seed, so that what is printed is the same everywhere.
 
 use std::cell::Cell;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -223,6 +224,12 @@ impl std::fmt::Display for Ran {
         }
         Ok(())
     }
+}
+
+/// Says that a test did not run, past the harness's capture: a skip must be seen.
+pub(crate) fn skipped(why: &str) {
+    let mut err = std::io::stderr();
+    writeln!(err, "SKIPPED: {why}").expect("stderr");
 }
 
 /// A workflow of `count` steps that may all start together.

@@ -1,4 +1,5 @@
 //! One test binary: rules, readers, and the shipped binary in a sealed room.
+#![expect(clippy::disallowed_methods, reason = "tests start programs and touch the disk")]
 
 mod architecture;
 mod determinism;

@@ -158,7 +158,7 @@ fn corpus() -> Option<Vec<(String, String)>> {
     let Ok(entries) = std::fs::read_dir(&dir) else {
         let required = std::env::var("STEPSEAL_TEST_REQUIRE").is_ok_and(|v| v == "all");
         assert!(!required, "{} is not there", dir.display());
-        eprintln!("SKIPPED: the plans of {} are not there", dir.display());
+        crate::kit::skipped(&format!("the plans of {} are not there", dir.display()));
         return None;
     };
     let mut files: Vec<(String, String)> = entries

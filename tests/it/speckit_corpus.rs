@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use stepseal::plan::draft::{Draft, DraftState, NeedWhy, Unreadable};
+use stepseal::plan::draft::{Draft, DraftState, Unreadable};
 use stepseal::plan::speckit;
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus");
@@ -100,7 +100,7 @@ fn expected() -> Option<Vec<Expected>> {
             "{} is missing and STEPSEAL_TEST_REQUIRE=all",
             path.display()
         );
-        eprintln!("SKIPPED: {} is not here", path.display());
+        crate::kit::skipped(&format!("{} is not here", path.display()));
         return None;
     };
     let rows = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
@@ -161,7 +161,6 @@ fn counts_are_the_analysers_or_a_reviewed_difference() {
             }
         }
     }
-    eprintln!("{read_count} read, {refused} refused");
     let listed: BTreeSet<_> = DIFFERENCES
         .iter()
         .map(|(file, column, ours, theirs, _)| ((*file).to_owned(), *column, *ours, *theirs))

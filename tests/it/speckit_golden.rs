@@ -221,7 +221,7 @@ fn plans_counted_by_hand() {
         let Ok(text) = fs::read_to_string(&path) else {
             let required = std::env::var("STEPSEAL_TEST_REQUIRE").as_deref() == Ok("all");
             assert!(!required, "{path} is missing and STEPSEAL_TEST_REQUIRE=all");
-            eprintln!("SKIPPED: {path} is not here");
+            crate::kit::skipped(&format!("{path} is not here"));
             continue;
         };
         let file = counted.file;
