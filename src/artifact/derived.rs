@@ -5,11 +5,12 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::decide::gate_digest;
 use crate::domain::id::{
     AttemptAlias, AttemptId, ClaimId, Digest, ExecutorId, ItemId, PrincipalId, StepKey,
 };
 use crate::domain::schedule::{Answer, Hold, NAMED, Schedule, direct_blockers};
-use crate::domain::state::ItemState;
+use crate::domain::state::{Approval, ItemState};
 use crate::domain::workflow::{GateKind, Workflow};
 
 /// `artifacts/ledger.json`: what this branch is.
@@ -235,7 +236,11 @@ impl ScheduleDoc {
                 }
                 Answer::PendingGate(attempt) => {
                     let gate = step.definition.gate.as_ref();
-                    let approvals = state.current().map_or(0, |attempt| attempt.approvals.len());
+                    let digest = gate_digest(workflow, item, at);
+                    let counts = |approval: &&Approval| approval.outputs_digest == digest;
+                    let approvals = state
+                        .current()
+                        .map_or(0, |attempt| attempt.approvals.iter().filter(counts).count());
                     doc.pending_gates.push(GateDoc {
                         key: step.key.clone(),
                         order: step.order,

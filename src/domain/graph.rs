@@ -258,7 +258,7 @@ impl Graph {
                 if rule.crosses_gates && !rule.needs_replace {
                     // Rare enough to be written out: joins would bring the gates back in.
                     waits.extend(plain_sequential.map(|step| (step, None)));
-                    let since = sequential.map_or(0, |step| step + 1);
+                    let since = plain_sequential.map_or(0, |step| step + 1);
                     let others = (since..at).filter(|&lower| rule.waits_for(&self.rules[lower]));
                     waits.extend(others.map(|step| (step, None)));
                 } else if !rule.needs_replace {

@@ -3,7 +3,7 @@
 //! The scheduler does not filter: for every step it says Ready or why not, as data. Status,
 //! refusal and hint are three readings of that one value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{
     Event, EventData, OpenedStep, Outcome, ScheduleDecided, Serialisation, TieBreak,
@@ -251,16 +251,28 @@ fn opened(workflow: &Workflow, item: &ItemState) -> Vec<OpenedStep> {
 
 /// Ties among the open steps of which one was just opened (S5).
 fn tie_breaks(workflow: &Workflow, item: &ItemState, opened: &[OpenedStep]) -> Vec<TieBreak> {
+    let (done, graph, steps) = (item.done(), workflow.graph(), workflow.steps());
+    let orders: BTreeSet<u32> = opened.iter().map(|step| step.order).collect();
+    let keys: BTreeSet<&StepKey> = opened.iter().map(|step| &step.key).collect();
     let mut by_order: BTreeMap<u32, Vec<StepKey>> = BTreeMap::new();
-    for (step, state) in workflow.steps().iter().zip(&item.steps) {
-        let open = opened.iter().any(|o| o.key == step.key);
-        if open || state.standing() == Standing::Queued {
+    for (at, (step, state)) in steps.iter().zip(&item.steps).enumerate() {
+        if !orders.contains(&step.order) {
+            continue;
+        }
+        // It waits for nothing but keys before its own at the same order.
+        let outranked = || {
+            state.standing() == Standing::Untouched
+                && graph.all_blockers(at, &done).iter().all(|&before| {
+                    steps[before].order == step.order && !graph.needs(at).contains(&before)
+                })
+        };
+        if keys.contains(&step.key) || state.standing() == Standing::Queued || outranked() {
             by_order.entry(step.order).or_default().push(step.key.clone());
         }
     }
     by_order
         .into_iter()
-        .filter(|(order, keys)| keys.len() > 1 && opened.iter().any(|o| o.order == *order))
+        .filter(|(_, keys)| keys.len() > 1)
         .map(|(order, keys)| TieBreak { order, keys })
         .collect()
 }
@@ -284,7 +296,7 @@ fn serialisations(
     let queued = |at: usize| item.steps[at].standing() == Standing::Queued;
     let mut changes: Vec<Serialisation> = now
         .iter()
-        .filter(|(held, _)| !before.contains_key(held))
+        .filter(|(held, by)| before.get(held) != Some(by))
         .map(|((at, constraint), by)| Serialisation {
             constraint: constraint.clone(),
             key: key(*at),
@@ -313,11 +325,14 @@ fn summary(opened: &[OpenedStep], serialisations: &[Serialisation]) -> String {
         let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
         parts.push(format!("opened {}{more}", named.join(", ")));
     }
-    for change in serialisations.iter().take(NAMED) {
+    for change in serialisations.iter().take(8) {
         parts.push(match &change.waits_for {
             Some(by) => format!("{} waits for {by} because of {}", change.key, change.constraint),
             None => format!("{} no longer waits because of {}", change.key, change.constraint),
         });
+    }
+    if serialisations.len() > 8 {
+        parts.push(format!("{} more serialisations", serialisations.len() - 8));
     }
     parts.join("; ")
 }

@@ -29,6 +29,31 @@ fn the_table_of_exit_codes_is_the_programs() {
     assert_eq!(rows, ours);
 }
 
+/// Every reason the front door can give stands in the table, beside the code it ends with.
+#[test]
+fn every_reason_is_documented() {
+    let doc = doc("docs/exit-codes.md");
+    let (_, table) = doc.split_once("## Reasons").expect("the section");
+    let mut missing = Vec::new();
+    for file in ["src/domain/refusal.rs", "src/cli/error.rs"] {
+        let source = self::doc(file);
+        let quoted = source.split('"').skip(1).step_by(2);
+        for word in quoted.filter(|word| word.contains('-') && word.len() < 32) {
+            let reason = word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+            let is = |start: &str| source.contains(&format!("{start}\"{word}\""));
+            let given = is("Exit::Damaged, ")
+                || is("Exit::Refused, ")
+                || is("Exit::NotFound, ")
+                || is("Exit::Outside, ")
+                || is("{ .. } => ");
+            if reason && given && !table.contains(&format!("`{word}`")) {
+                missing.push(word.to_owned());
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not in docs/exit-codes.md: {missing:?}");
+}
+
 #[test]
 fn every_class_of_verify_has_its_section_in_recovery() {
     let doc = doc("docs/recovery.md");

@@ -4,12 +4,17 @@
 mod architecture;
 mod determinism;
 mod docs;
+mod domain_kit;
+mod histories;
 mod kit;
 mod plans;
+mod rules;
 mod sample;
+mod scheduler;
 mod schemas;
 mod speckit_corpus;
 mod speckit_fuzz;
 mod speckit_golden;
 mod speckit_rules;
 mod transcript;
+mod transitions;

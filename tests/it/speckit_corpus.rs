@@ -169,6 +169,7 @@ fn counts_are_the_analysers_or_a_reviewed_difference() {
     let gone: Vec<_> = listed.difference(&found).collect();
     assert!(new.is_empty(), "differences that nobody reviewed: {new:#?}");
     assert!(gone.is_empty(), "listed differences that no longer exist: {gone:#?}");
+    assert!(read_count >= 90 && refused >= 10, "{read_count} read, {refused} refused");
 }
 
 #[test]

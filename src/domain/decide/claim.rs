@@ -44,7 +44,7 @@ pub(super) fn decide(
     if let Some(asked) = ask.attempt.as_ref().filter(|_| alias.is_none()) {
         // The caller named KEY.N (or an alias of it): exactly that one, or nothing.
         let asked = room.attempt(asked)?;
-        if asked != room.current(at) {
+        if asked != room.current(at) || room.state.steps[at].current().is_none() {
             return Err(room.finished(&asked));
         }
     }
@@ -103,6 +103,10 @@ fn target(room: &Room<'_>, ask: &Claim) -> Result<(usize, Option<AttemptAlias>),
     let known = ask.attempt.as_deref().and_then(|name| room.state.attempt_named(name));
     let step = match (&ask.step, &known) {
         (Some(step), Some(attempt)) if attempt.key() != step => {
+            if let Some(alias) = ask.attempt.as_ref().and_then(|name| name.parse().ok()) {
+                let attempt = attempt.clone();
+                return Err(Refusal::AliasTaken { item: room.item(), alias, attempt });
+            }
             return Err(Refusal::Invalid(format!(
                 "attempt {attempt} is one of step {}, not of {step}",
                 attempt.key()

@@ -57,6 +57,9 @@ pub(super) fn decide(room: &Room<'_>, ask: &Complete) -> Result<Decided, Refusal
     let id = target(room, ask)?;
     let at = room.step(id.key())?;
     let step = &room.workflow.steps()[at];
+    if step.is_gate() {
+        return Err(Refusal::IsGate { item: room.item(), step: step.key.clone() });
+    }
     let attempt = room.state.steps[at]
         .attempt(id.number())
         .ok_or_else(|| Refusal::UnknownAttempt { item: room.item(), attempt: id.to_string() })?;
@@ -89,6 +92,9 @@ pub(super) fn decide(room: &Room<'_>, ask: &Complete) -> Result<Decided, Refusal
     let outputs = sorted(&ask.outputs)?;
     let mut links = vec![link("claim", &claim.event)];
     links.extend(ask.links.iter().cloned());
+    if ask.links.iter().any(|link| link.id.uuid().get_version_num() == 8) {
+        return Err(Refusal::Invalid("a link names a fact, never a decision".into()));
+    }
     if links.len() > super::LINKS {
         return Err(Refusal::Invalid(format!(
             "{} links; {} are allowed",
@@ -123,6 +129,11 @@ pub(super) fn decide(room: &Room<'_>, ask: &Complete) -> Result<Decided, Refusal
         Ending::Failed => "failed",
         Ending::Rejected => "rejected",
     };
+    let again = retry(room, at, &id, claim, ask);
+    let next = match &again {
+        Some(_) if ask.next_action.is_none() => format!("claim {}", step.key),
+        _ => next,
+    };
     let mut facts = vec![room.fact(
         0,
         Some(at),
@@ -132,7 +143,7 @@ pub(super) fn decide(room: &Room<'_>, ask: &Complete) -> Result<Decided, Refusal
         links,
         data,
     )];
-    facts.extend(retry(room, at, &id, claim, ask));
+    facts.extend(again);
     Ok(Decided::Facts(facts))
 }
 
@@ -147,7 +158,13 @@ fn target(room: &Room<'_>, ask: &Complete) -> Result<AttemptId, Refusal> {
                     .position(|a| a.claim.as_ref().is_some_and(|held| held.id == claim))?;
                 Some(AttemptId::new(step.key.clone(), u32::try_from(at).ok()? + 1))
             });
-        return found.ok_or(Refusal::UnknownClaim { item: room.item(), claim });
+        let id = found.ok_or(Refusal::UnknownClaim { item: room.item(), claim })?;
+        let other_step = ask.step.as_ref().is_some_and(|step| step != id.key());
+        let named = ask.attempt.as_deref().map(|name| room.attempt(name)).transpose()?;
+        if other_step || named.is_some_and(|named| named != id) {
+            return Err(Refusal::Invalid(format!("claim {claim} is one of attempt {id}")));
+        }
+        return Ok(id);
     }
     if let Some(name) = &ask.attempt {
         let id = room.attempt(name)?;

@@ -168,7 +168,7 @@ fn lapse(room: &Room<'_>, at: usize, ask: &Requeue) -> Result<Decided, Refusal> 
         0,
         Some(at),
         Some(id),
-        outcome("lapsed", format!("{} no longer holds it: {reason}", claim.executor)),
+        outcome("lapsed", format!("{} no longer holds it", claim.executor)),
         format!("claim {}", room.workflow.steps()[at].key),
         vec![link("claim", &claim.event)],
         EventData::ClaimLapsed(ClaimLapsed {
@@ -220,7 +220,7 @@ pub(super) fn release(room: &Room<'_>, ask: &Release) -> Result<Decided, Refusal
         let queued = attempt.filter(|a| a.phase == AttemptPhase::Queued).map(|_| id);
         return Err(Refusal::NotClaimed { item: room.item(), step, queued });
     };
-    if ask.claim != Some(claim.id) && claim.executor != room.moment.actor.id {
+    if ask.claim.map_or(claim.executor != room.moment.actor.id, |id| id != claim.id) {
         return Err(Refusal::NotHolder {
             item: room.item(),
             step,

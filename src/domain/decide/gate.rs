@@ -6,7 +6,7 @@ use super::super::event::{EventData, GateApproved, GateRejected, VoidStep};
 use super::super::id::{Digest, PrincipalId, RoleName, StepKey};
 use super::super::refusal::Refusal;
 use super::super::schedule::{Answer, Hold, direct_blockers};
-use super::super::state::{Done, Imported, ItemState, Standing};
+use super::super::state::{Done, ItemState, Standing};
 use super::super::workflow::{GateDefinition, SelfReview, Workflow};
 use super::{Decided, LINKS, Room, Unchanged, flow, link, outcome, text};
 
@@ -39,6 +39,7 @@ struct Admitted {
 
 pub(super) fn approve(room: &Room<'_>, ask: &ApproveGate) -> Result<Decided, Refusal> {
     text("the reason", &ask.reason)?;
+    ask.follow_ups.iter().try_for_each(|todo| text("a follow-up", todo))?;
     let (at, gate) = pending(room, &ask.step)?;
     let admitted = admit(room, at, gate)?;
     let attempt = room.current(at);
@@ -62,11 +63,8 @@ pub(super) fn approve(room: &Room<'_>, ask: &ApproveGate) -> Result<Decided, Ref
     }
     let (approvals, quorum) = (count(&yes), gate.quorum());
     let decided = approvals >= quorum;
-    let summary = if decided {
-        ask.reason.clone()
-    } else {
-        format!("{} ({approvals} of {quorum} approvals)", ask.reason)
-    };
+    let summary =
+        if decided { ask.reason.clone() } else { format!("{approvals} of {quorum} approvals") };
     let fact = room.fact(
         0,
         Some(at),
@@ -92,6 +90,7 @@ pub(super) fn approve(room: &Room<'_>, ask: &ApproveGate) -> Result<Decided, Ref
 
 pub(super) fn reject(room: &Room<'_>, ask: &RejectGate) -> Result<Decided, Refusal> {
     text("the reason", &ask.reason)?;
+    ask.follow_ups.iter().try_for_each(|todo| text("a follow-up", todo))?;
     let (at, gate) = pending(room, &ask.step)?;
     let admitted = admit(room, at, gate)?;
     let Some(to) = ask.return_to.as_ref().or(gate.reject_to.as_ref()) else {
@@ -296,19 +295,28 @@ pub fn gate_digest(workflow: &Workflow, item: &ItemState, at: usize) -> Digest {
 /// through others, and above that every step whose written `needs` names one of these.
 #[must_use]
 pub fn void_set(workflow: &Workflow, item: &ItemState, target: usize, bound: usize) -> Vec<usize> {
+    let may = |at: usize| match item.steps[at].standing() {
+        Standing::Done(Done::Skipped | Done::ImportedSkipped) => false,
+        Standing::Done(Done::ImportedDone) => at <= bound || at == target,
+        // Never opened in this round: there is nothing to undo.
+        Standing::Untouched => false,
+        Standing::Queued | Standing::Claimed | Standing::Done(_) | Standing::Ended(_) => true,
+    };
     let dependents = workflow.graph().dependents(target);
-    let mut void: Vec<bool> =
-        dependents.iter().enumerate().map(|(at, &waits)| at <= bound && waits).collect();
-    void[target] = true;
     // The rejected gate itself opens again, also one that crossed the target.
-    if workflow.steps()[bound].is_gate() {
-        void[bound] = true;
-    }
+    let gate = workflow.steps()[bound].is_gate();
+    let mut void: Vec<bool> = (0..dependents.len())
+        .map(|at| {
+            let up_to = at <= bound && (dependents[at] || (gate && at == bound));
+            (at == target || up_to) && may(at)
+        })
+        .collect();
     // Written needs may name steps in either direction, so until nothing changes.
     loop {
         let mut changed = false;
         for at in bound + 1..void.len() {
-            if !void[at] && workflow.graph().needs(at).iter().any(|&need| void[need]) {
+            let named = || workflow.graph().needs(at).iter().any(|&need| void[need]);
+            if !void[at] && may(at) && named() {
                 void[at] = true;
                 changed = true;
             }
@@ -317,16 +325,5 @@ pub fn void_set(workflow: &Workflow, item: &ItemState, target: usize, bound: usi
             break;
         }
     }
-    (0..void.len())
-        .filter(|&at| void[at])
-        .filter(|&at| match item.steps[at].standing() {
-            Standing::Done(Done::Skipped | Done::ImportedSkipped) => false,
-            Standing::Done(Done::ImportedDone) => at <= bound || at == target,
-            // Never opened in this round: there is nothing to undo.
-            Standing::Untouched => {
-                matches!(item.steps[at].imported, Some((Imported::Done, _)))
-            }
-            Standing::Queued | Standing::Claimed | Standing::Done(_) | Standing::Ended(_) => true,
-        })
-        .collect()
+    (0..void.len()).filter(|&at| void[at]).collect()
 }

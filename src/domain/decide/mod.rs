@@ -200,9 +200,11 @@ impl Room<'_> {
         let (step, state) = (&self.workflow.steps()[at], &self.state.steps[at]);
         match state.standing() {
             Standing::Claimed => Err(self.held(at)),
-            Standing::Done(_) => match state.current().and_then(|attempt| attempt.end.as_ref()) {
-                Some(_) => Err(self.finished(&self.current(at))),
-                None => Err(Refusal::StepDone {
+            Standing::Done(how) => match state.current().and_then(|attempt| attempt.end.as_ref()) {
+                Some(_) if how != super::state::Done::Skipped => {
+                    Err(self.finished(&self.current(at)))
+                }
+                _ => Err(Refusal::StepDone {
                     item: self.item(),
                     step: step.key.clone(),
                     how: super::state::standing_word(state.standing()),

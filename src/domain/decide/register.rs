@@ -1,5 +1,7 @@
 //! An item enters the ledger.
 
+use std::collections::BTreeSet;
+
 use super::super::event::{
     Baseline, Event, EventData, ImportedState, ImportedStep, PlanRef, WorkItemRegistered,
     WorkflowPublished,
@@ -62,7 +64,13 @@ pub(super) fn decide(
     if let Some(path) = &ask.publish {
         facts.push(published(&ask.workflow, path, moment));
     }
-    let open = ask.workflow.steps().len() - ask.imported.len();
+    let mut imported = BTreeSet::new();
+    for step in &ask.imported {
+        if ask.workflow.position(&step.key).is_none() || !imported.insert(&step.key) {
+            return Err(Refusal::Invalid(format!("{} cannot be imported", step.key)));
+        }
+    }
+    let open = ask.workflow.steps().len() - imported.len();
     let count = |state| ask.imported.iter().filter(|step| step.state == state).count();
     let (done, skipped) = (count(ImportedState::Done), count(ImportedState::Skipped));
     let mut summary = format!("{open} of {} steps to do", ask.workflow.steps().len());
