@@ -721,7 +721,7 @@ fn a_release_queues_the_next_attempt_at_once() {
             if q.to_string() == "a.1"
     );
     play.does(&who("x"), &claim("a"));
-    refused!(play, who("y"), release("a", None), Refused, Refusal::NotHolder { by, asker, .. }
+    refused!(play, who("y"), release("a", None), Conflict, Refusal::NotHolder { by, asker, .. }
         if by.as_str() == "exec:x" && asker.as_str() == "exec:y");
     let events = play.does(&who("x"), &release("a", None));
     assert_eq!(kinds(&events), ["claim-released", "attempt-requeued"]);
@@ -768,16 +768,16 @@ fn a_completion_takes_the_claim_or_the_attempt_of_the_same_executor() {
     let (mut play, fence) = held();
     let named = || complete(Complete { attempt: Some("a.1".into()), step: None, ..ask() });
     refused!(
-        play, who("y"), named(), Refused,
+        play, who("y"), named(), Conflict,
         Refusal::NotHolder { by, asker, elsewhere: false, claim, .. }
             if by.as_str() == "exec:x" && asker.as_str() == "exec:y" && *claim == fence
     );
     play.does(&who("x"), &named());
     // Neither, where this work tree made the claim and the executor is the same.
     let (mut play, fence) = held();
-    refused!(play, who("x"), complete(ask()), Refused, Refusal::NotHolder { elsewhere: true, .. });
+    refused!(play, who("x"), complete(ask()), Conflict, Refusal::NotHolder { elsewhere: true, .. });
     let own = || complete(Complete { own_claims: vec![fence], ..ask() });
-    refused!(play, who("y"), own(), Refused, Refusal::NotHolder { elsewhere: false, .. });
+    refused!(play, who("y"), own(), Conflict, Refusal::NotHolder { elsewhere: false, .. });
     play.does(&who("x"), &own());
 }
 
