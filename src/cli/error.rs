@@ -567,7 +567,7 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
         }
         LedgerError::CheckedOut { worktree, .. } => {
             let tree = worktree.display().to_string();
-            let argv = ["git", "-C", &tree, "checkout", "-"].map(str::to_owned).to_vec();
+            let argv = ["git", "-C", &tree, "checkout", "--detach"].map(str::to_owned).to_vec();
             fail(Exit::Refused, "ledger-checked-out")
                 .note("writing would move it under a work tree; to read the files: stepseal export --tree DIR")
                 .then(Next { argv, note: Some("leaves the branch".into()) })

@@ -7,7 +7,7 @@ use git2::Oid;
 use super::batch::derived_files;
 use super::error::LedgerError;
 use super::object::Commit;
-use super::seen;
+use super::seen::{self, Check, Seen};
 use super::snapshot::Snapshot;
 use super::transact::{Receipt, Repair, Verdict};
 use super::tree::{self, Changes};
@@ -57,7 +57,7 @@ impl Ledger {
             let damaged = report.findings.iter().filter(|finding| finding.item.as_ref() == item);
             wanted.extend(damaged.filter_map(|finding| finding.path.clone()));
             wanted.extend(
-                self.snapshot()?
+                Snapshot::newest_damaged(&self.store, &self.cache)?
                     .foreign()
                     .iter()
                     .flat_map(|foreign| foreign.paths.iter())
@@ -82,9 +82,11 @@ impl Ledger {
             }
         }
         let history = self.history()?;
-        self.transact_repairing(moment, |snapshot| {
-            self.judge(snapshot, &history, item, &wanted, reason, moment)
-        })
+        self.transact_repairing(
+            moment,
+            |s, c| Snapshot::newest_damaged(s, c),
+            |snapshot| self.judge(snapshot, &history, item, &wanted, reason, moment),
+        )
     }
 
     fn judge(
@@ -110,6 +112,7 @@ impl Ledger {
             plans.iter().map(|plan| (plan.path.clone(), plan.right.clone())).collect();
         let base = tree::splice(&self.store, Some(snapshot.root), &changes)?.0;
         let repaired = snapshot.with_root(base, None);
+        repaired.doc()?;
         if !derived.is_empty() {
             let right = self.rederive(&repaired, item)?;
             for path in &derived {
@@ -267,20 +270,33 @@ impl Ledger {
         }
         line.reverse();
         let mut seals: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
-        let mut previous: Option<Digest> = None;
-        for (_, commit) in &line {
-            let seq = seals.len() as u64 + 1;
-            let Some(bytes) = tree::file(&self.store, commit.tree, &artifact::seal_path(seq))?
-            else {
-                continue;
+        let mut seen: Option<Seen> = None;
+        let mut old = None;
+        for (oid, commit) in &line {
+            // A forged seal may chain: only what a sound commit added counts.
+            let seal = match (&seen, old) {
+                (Some(seen), Some(old)) => match seen::check_commit(&self.store, seen, old, commit)
+                {
+                    Ok(Check::Sealed(seal)) => Some(*seal),
+                    Ok(Check::NotOurs | Check::Foreign { .. }) => None,
+                    // Bytes that are gone now were there when it was written.
+                    Err(_) => {
+                        seen::seal_at(&self.store, commit.tree, seen.seq + 1).ok().map(|s| s.0)
+                    }
+                },
+                _ => {
+                    seen = Seen::trust(&self.store, *oid).ok();
+                    seen::last_seal(&self.store, commit.tree).ok().map(|(seal, _)| seal)
+                }
             };
-            // A forged next seal does not chain from the bytes before it.
-            let sound = artifact::decode::<Seal>(&bytes)
-                .is_ok_and(|seal| seal.previous == previous && seal.seq == seq);
-            if sound {
-                previous = Some(Digest::of(&bytes));
-                seals.insert(seq, bytes);
+            if let Some(seal) = seal {
+                let bytes = tree::file(&self.store, commit.tree, &artifact::seal_path(seal.seq))?;
+                seals.extend(bytes.map(|bytes| (seal.seq, bytes)));
+                if let Some(seen) = &mut seen {
+                    seen.take(&seal);
+                }
             }
+            old = Some(commit.tree);
         }
         Ok(History { line, seals })
     }

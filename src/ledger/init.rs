@@ -1,21 +1,26 @@
 //! The first commit of a ledger, or the adoption of one that is there (L1).
 
+use std::time::Duration;
+
 use chrono::Utc;
 use git2::Oid;
 
 use super::barrier;
-use super::error::LedgerError;
-use super::lock::WriterLock;
+use super::error::{LedgerError, Rewrite};
+use super::lock::{self, WriterLock};
 use super::seen::Seen;
 use super::store::Swap;
 use super::transact::seal;
 use super::tree::{self, Changes};
 use super::{Ledger, Located, Settings, snapshot};
 use crate::artifact::{
-    self, Frontier, LEDGER_DOC, LedgerDoc, README, SealedFile, encode, seal_path,
+    self, Frontier, LEDGER_DOC, LedgerDoc, README, Recovery, SealedFile, encode, seal_path,
 };
 use crate::domain::id::Digest;
 use crate::domain::moment::Moment;
+
+/// How often a lost race is tried again: with a pause each, longer than a `.lock` is fresh.
+const TRIES: u32 = 60;
 
 /// What `init` found or made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,12 +70,13 @@ impl Located {
         if let Some(worktree) = ledger.store.checked_out() {
             return Err(LedgerError::CheckedOut { branch: branch.to_owned(), worktree });
         }
-        let _lock = WriterLock::acquire(ledger.cache.folder(), ledger.settings.lock_wait)?;
-        for _ in 0..8 {
+        let lock = WriterLock::acquire(ledger.cache.folder(), ledger.settings.lock_wait)?;
+        let mut cleared = None;
+        for _ in 0..TRIES {
             if let Some(tip) = ledger.store.tip()? {
                 ledger.check_is_ledger(tip)?;
                 let items = ledger.snapshot()?.item_ids()?.len();
-                ledger.store.set_config("stepseal.branch", branch)?;
+                ledger.remember(&lock, branch)?;
                 return Ok((ledger, Founded::Existed { items }));
             }
             let tracking = ledger.store.tracking();
@@ -80,17 +86,38 @@ impl Located {
                     tracking.join(" and ")
                 )));
             }
+            let seen = Seen::load(&ledger.cache);
             let (commit, from) = match tracking.first() {
                 Some(name) => {
                     let tip = ledger.store.resolve(name)?.ok_or(LedgerError::NoLedger)?;
                     ledger.check_is_ledger(tip)?;
+                    if let Some(seen) = seen {
+                        seen.advance(&ledger.store, tip)?;
+                    }
                     (tip, Some(name.trim_start_matches("refs/remotes/").to_owned()))
                 }
-                None => (ledger.first_commit(moment)?, None),
+                // A ledger that was here is not founded anew: its history would be forgotten.
+                None if let Some(seen) = seen => {
+                    return Err(LedgerError::Rewritten {
+                        how: Rewrite::Deleted,
+                        seen: seen.tip,
+                        tip: String::new(),
+                        mark: seen.mark,
+                    });
+                }
+                None => (ledger.first_commit(moment, cleared.clone())?, None),
             };
             match ledger.store.swap(None, commit, "stepseal: init") {
                 Swap::Moved => {}
-                Swap::Lost { .. } => continue,
+                Swap::Lost { locked } => {
+                    if locked {
+                        match lock.clear_stale(&ledger.store.reference_path()) {
+                            Some(name) => cleared = Some(name),
+                            None => lock::pause(Duration::from_millis(50)),
+                        }
+                    }
+                    continue;
+                }
                 Swap::Unknown(why) => {
                     if ledger.store.tip()? != Some(commit) {
                         return Err(LedgerError::Git { doing: "creating the branch".into(), why });
@@ -101,7 +128,7 @@ impl Located {
             barrier::reference(&ledger.store, ledger.settings.durability).map_err(unknown)?;
             ledger.check_is_ledger(commit).map_err(unknown)?;
             Seen::trust(&ledger.store, commit)?.save(&ledger.cache);
-            ledger.store.set_config("stepseal.branch", branch)?;
+            ledger.remember(&lock, branch)?;
             let items = ledger.snapshot()?.item_ids()?.len();
             let founded = match from {
                 Some(from) => Founded::Adopted { from, items },
@@ -109,11 +136,27 @@ impl Located {
             };
             return Ok((ledger, founded));
         }
-        Err(LedgerError::Contended { tries: 8 })
+        Err(LedgerError::Contended { tries: TRIES })
     }
 }
 
 impl Ledger {
+    /// Writes the ledger's identity to the common git config, past a lock that a killed process
+    /// left there.
+    fn remember(&self, lock: &WriterLock, branch: &str) -> Result<(), LedgerError> {
+        const KEY: &str = "stepseal.branch";
+        for _ in 0..TRIES {
+            let known = self.store.config(KEY).as_deref() == Some(branch);
+            if known || self.store.set_config(KEY, branch)? {
+                return Ok(());
+            }
+            if lock.clear_stale(&self.store.common().join("config")).is_none() {
+                lock::pause(Duration::from_millis(50));
+            }
+        }
+        Err(LedgerError::Contended { tries: TRIES })
+    }
+
     /// Refuses a branch that happens to have the name.
     fn check_is_ledger(&self, tip: Oid) -> Result<(), LedgerError> {
         let root = self.store.commit(tip)?.tree;
@@ -124,7 +167,7 @@ impl Ledger {
     }
 
     /// Seal 1: size 0, no leaves, and the digests of what the branch says of itself.
-    fn first_commit(&self, moment: &Moment) -> Result<Oid, LedgerError> {
+    fn first_commit(&self, moment: &Moment, cleared: Option<String>) -> Result<Oid, LedgerError> {
         let created: chrono::DateTime<Utc> = moment.now();
         let doc = LedgerDoc {
             schema: "stepseal/ledger/1".into(),
@@ -138,7 +181,12 @@ impl Ledger {
             .iter()
             .map(|(path, bytes)| SealedFile { path: (*path).to_owned(), sha256: Digest::of(bytes) })
             .collect();
-        let seal = seal(moment, &self.settings, None, Frontier::default(), &[], sealed, None);
+        let recovery = cleared.map(|name| Recovery {
+            foreign_commits: Vec::new(),
+            restored: Vec::new(),
+            cleared_lock: Some(name),
+        });
+        let seal = seal(moment, &self.settings, None, Frontier::default(), &[], sealed, recovery);
         let mut changes: Changes =
             documents.into_iter().map(|(path, bytes)| (path.to_owned(), Some(bytes))).collect();
         changes.insert(seal_path(1), Some(artifact::encode(&seal)));

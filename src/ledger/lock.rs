@@ -49,8 +49,8 @@ impl WriterLock {
     /// Removes the branch's `.lock` if a killed process left it: we hold the writer lock, it is
     /// old, and nobody has it open.
     ///
-    /// Returns what was removed, for the next seal to record.
-    pub(super) fn clear_stale(&self, reference: &Path) -> Option<PathBuf> {
+    /// Returns the name of what was removed, for the next seal to record.
+    pub(super) fn clear_stale(&self, reference: &Path) -> Option<String> {
         let mut name = reference.as_os_str().to_owned();
         name.push(".lock");
         let lock = PathBuf::from(name);
@@ -59,7 +59,7 @@ impl WriterLock {
             return None;
         }
         std::fs::remove_file(&lock).ok()?;
-        Some(lock)
+        Some(lock.file_name()?.to_string_lossy().into_owned())
     }
 
     /// How long until a `.lock` that is there now may be taken for stale.

@@ -24,6 +24,8 @@ pub enum BadObject {
     Hash,
     #[error("is larger than 256 MiB")]
     TooLarge,
+    #[error("is damaged in its pack")]
+    Packed,
     #[error("is not of the expected type")]
     Type,
 }

@@ -173,17 +173,20 @@ impl Seen {
     ) -> Result<Option<Stop>, LedgerError> {
         for foreign in &self.foreign {
             let Some(path) = foreign.paths.iter().find(|path| matters(path)) else { continue };
-            let digest = |root: Oid| -> Result<Option<Digest>, LedgerError> {
-                Ok(tree::file(store, root, path)?.map(|bytes| Digest::of(&bytes)))
+            // Bytes that are lost or damaged leave the item stopped just the same (L10).
+            let file = |root: Oid| -> Result<(bool, Option<Digest>), LedgerError> {
+                let there = tree::find(store, root, path)?.is_some();
+                let bytes = tree::file(store, root, path).ok().flatten();
+                Ok((there, bytes.map(|bytes| Digest::of(&bytes))))
             };
-            let sealed = match Oid::from_str(&foreign.before) {
-                Ok(before) => digest(store.commit(before)?.tree)?,
-                Err(_) => None,
+            let (was, sealed) = match Oid::from_str(&foreign.before) {
+                Ok(before) => file(store.commit(before)?.tree)?,
+                Err(_) => (false, None),
             };
-            let found = digest(root)?;
-            let what = match (&sealed, &found) {
-                (Some(_), None) => "was deleted",
-                (None, Some(_)) => "was added",
+            let (is, found) = file(root)?;
+            let what = match (was, is) {
+                (true, false) => "was deleted",
+                (false, true) => "was added",
                 _ => "was altered",
             };
             return Ok(Some(Stop {
@@ -236,19 +239,29 @@ pub(super) fn check_commit(
         return foreign("it is a merge");
     }
     let path = artifact::seal_path(seen.seq + 1);
-    let seals: Vec<&Difference> =
-        changes.iter().filter(|change| change.path.starts_with(SEALS)).collect();
-    let ([change], true) = (seals.as_slice(), seals.iter().all(|change| change.path == path))
-    else {
+    let next = changes.iter().find(|change| change.path == path).and_then(|change| change.new);
+    let Some(oid) = next else {
         return foreign("it changes artifacts/ without the next seal");
-    };
-    let (None, Some(oid)) = (change.old, change.new) else {
-        return foreign("it rewrites a seal");
     };
     let Ok(seal) = artifact::decode::<Seal>(&store.blob(oid)?) else {
         return foreign("its seal cannot be read");
     };
-    let previous = tree::file(store, old_root, &artifact::seal_path(seen.seq))?;
+    let restored: Vec<&str> = seal
+        .recovery
+        .iter()
+        .flat_map(|recovery| &recovery.restored)
+        .map(|file| file.path.as_str())
+        .collect();
+    // A correction puts damaged seals back, and takes the place of a forged one.
+    let rewrites = |change: &Difference| {
+        change.path.starts_with(SEALS)
+            && (change.path != path || change.old.is_some())
+            && !restored.contains(&change.path.as_str())
+    };
+    if changes.iter().any(rewrites) {
+        return foreign("it rewrites a seal");
+    }
+    let previous = tree::file(store, commit.tree, &artifact::seal_path(seen.seq))?;
     let Some(previous) = previous else {
         return foreign("the seal before it is gone");
     };
@@ -261,12 +274,6 @@ pub(super) fn check_commit(
     };
     let mut added: BTreeMap<&str, &Digest> =
         seal.artifacts.iter().map(|file| (file.path.as_str(), &file.sha256)).collect();
-    let restored: Vec<&str> = seal
-        .recovery
-        .iter()
-        .flat_map(|recovery| &recovery.restored)
-        .map(|file| file.path.as_str())
-        .collect();
     let mut leaves = BTreeMap::new();
     for change in changes.iter().filter(|change| is_write_once(&change.path)) {
         if restored.contains(&change.path.as_str()) {

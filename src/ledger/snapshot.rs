@@ -40,6 +40,11 @@ pub struct Snapshot<'l> {
 impl<'l> Snapshot<'l> {
     /// The newest state, with every commit since the last look checked.
     pub(super) fn newest(store: &'l Store, cache: &'l Cache) -> Result<Self, LedgerError> {
+        Self::newest_damaged(store, cache)?.sound_doc()
+    }
+
+    /// The same whatever `ledger.json` holds: what a correction starts from.
+    pub(super) fn newest_damaged(store: &'l Store, cache: &'l Cache) -> Result<Self, LedgerError> {
         let known = Seen::load(cache);
         let Some(tip) = store.tip()? else {
             return Err(match known {
@@ -60,15 +65,31 @@ impl<'l> Snapshot<'l> {
             seen.save(cache);
         }
         tracing::debug!(tip = %tip, seal = seen.seq, foreign = seen.foreign.len(), "ledger read");
-        let mut snapshot = Self::at(store, cache, tip)?;
+        let mut snapshot = Self::unread(store, cache, tip)?;
         snapshot.seen = Some(seen);
         Ok(snapshot)
     }
 
+    /// Refuses formats of the future, and a `ledger.json` that is not the sealed one.
+    pub(super) fn sound_doc(self) -> Result<Self, LedgerError> {
+        if let Some(seen) = &self.seen
+            && let Some(found) =
+                seen.stop_where(self.store, self.root, |path| path == artifact::LEDGER_DOC)?
+        {
+            return Err(LedgerError::LedgerStopped { found: Box::new(found) });
+        }
+        self.doc()?;
+        Ok(self)
+    }
+
     /// The state at one commit of the ledger, unchecked: for looking at history.
     pub(super) fn at(store: &'l Store, cache: &'l Cache, tip: Oid) -> Result<Self, LedgerError> {
+        Self::unread(store, cache, tip)?.sound_doc()
+    }
+
+    fn unread(store: &'l Store, cache: &'l Cache, tip: Oid) -> Result<Self, LedgerError> {
         let root = store.commit(tip)?.tree;
-        let snapshot = Self {
+        Ok(Self {
             store,
             cache,
             tip,
@@ -76,9 +97,7 @@ impl<'l> Snapshot<'l> {
             seen: None,
             ledger: OnceCell::new(),
             workflows: RefCell::new(Workflows::new()),
-        };
-        snapshot.doc()?;
-        Ok(snapshot)
+        })
     }
 
     /// The same commit with another tree: what a correction is judged on.

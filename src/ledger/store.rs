@@ -116,13 +116,18 @@ impl Store {
         config(&self.repository, key)
     }
 
-    /// Writes a value to the common git config.
-    pub(super) fn set_config(&self, key: &str, value: &str) -> Result<(), LedgerError> {
-        self.repository
+    /// Writes a value to the common git config; false while somebody holds its lock.
+    pub(super) fn set_config(&self, key: &str, value: &str) -> Result<bool, LedgerError> {
+        let written = self
+            .repository
             .config()
             .and_then(|config| config.open_level(git2::ConfigLevel::Local))
-            .and_then(|mut local| local.set_str(key, value))
-            .map_err(|error| LedgerError::git("writing the git config", &error))
+            .and_then(|mut local| local.set_str(key, value));
+        match written {
+            Ok(()) => Ok(true),
+            Err(error) if error.code() == ErrorCode::Locked => Ok(false),
+            Err(error) => Err(LedgerError::git("writing the git config", &error)),
+        }
     }
 
     /// git's user, where one is configured.
@@ -160,18 +165,28 @@ impl Store {
     /// The work tree the ledger branch is checked out in, if any (L1).
     pub(super) fn checked_out(&self) -> Option<PathBuf> {
         let wanted = format!("ref: {}", self.reference);
-        let points = |head: PathBuf| {
-            std::fs::read_to_string(head).is_ok_and(|text| text.trim_end() == wanted)
+        let says = |file: PathBuf, wanted: &str| {
+            std::fs::read_to_string(file).is_ok_and(|text| text.trim_end() == wanted)
+        };
+        // A rebase detaches HEAD and moves the branch when it ends.
+        let points = |git_dir: &Path| {
+            says(git_dir.join("HEAD"), &wanted)
+                || ["rebase-merge", "rebase-apply"]
+                    .iter()
+                    .any(|state| says(git_dir.join(state).join("head-name"), &self.reference))
         };
         let bare = self.config("core.bare").as_deref() == Some("true");
-        if !bare && points(self.common.join("HEAD")) {
+        if !bare && points(&self.common) {
             return Some(self.common.parent().unwrap_or(&self.common).to_path_buf());
         }
         let worktrees = std::fs::read_dir(self.common.join("worktrees")).ok()?;
-        worktrees
-            .filter_map(Result::ok)
-            .map(|entry| entry.path())
-            .find(|tree| points(tree.join("HEAD")))
+        let git_dir =
+            worktrees.filter_map(Result::ok).map(|e| e.path()).find(|git_dir| points(git_dir))?;
+        let link = std::fs::read_to_string(git_dir.join("gitdir")).unwrap_or_default();
+        match git_dir.join(link.trim_end()).parent() {
+            Some(tree) if !link.is_empty() => Some(tree.to_path_buf()),
+            _ => Some(git_dir),
+        }
     }
 
     /// The commit a caller's words mean.
@@ -216,7 +231,10 @@ impl Store {
             Err(error) if error.code() == ErrorCode::NotFound => {
                 Err(LedgerError::MissingObject { oid: hex, shallow: self.is_shallow() })
             }
-            Err(error) => Err(LedgerError::git("reading an object", &error)),
+            Err(error) if error.class() == ErrorClass::Os => {
+                Err(LedgerError::git("reading an object", &error))
+            }
+            Err(_) => Err(LedgerError::BadObject { oid: hex, why: BadObject::Packed }),
         }
     }
 
@@ -309,7 +327,15 @@ fn config(repository: &Repository, key: &str) -> Option<String> {
 
 /// A partial clone lacks objects silently: never read one as if it were whole.
 fn refuse_partial(repository: &Repository) -> Result<(), LedgerError> {
-    if config(repository, "extensions.partialclone").is_some() {
+    // git 2.47 writes no `extensions.partialclone` (measured): it says it of the remote.
+    let promised = || -> Result<bool, git2::Error> {
+        let config = repository.config()?;
+        let mut found = false;
+        let entries = config.entries(Some(r"^remote\..*\.(promisor|partialclonefilter)$"))?;
+        entries.for_each(|entry| found |= entry.value().is_ok_and(|value| value != "false"))?;
+        Ok(found)
+    };
+    if config(repository, "extensions.partialclone").is_some() || promised().unwrap_or(false) {
         return Err(partial());
     }
     Ok(())
@@ -317,8 +343,10 @@ fn refuse_partial(repository: &Repository) -> Result<(), LedgerError> {
 
 fn partial() -> LedgerError {
     LedgerError::Unsupported {
-        what: "this is a partial clone: objects of the ledger may be missing".into(),
-        remedy: "clone it whole: git clone URL (without --filter)".into(),
+        what: "this is a partial clone: objects of the ledger may be missing; clone it whole, \
+               without --filter"
+            .into(),
+        remedy: "git clone URL DIR".into(),
     }
 }
 
@@ -343,8 +371,9 @@ fn open_error(error: &git2::Error, dir: &Path) -> LedgerError {
     }
     if message.contains("object format") || message.contains("objectformat") {
         return unsupported(
-            "this repository uses SHA-256 objects, which libgit2 1.9 cannot read",
-            "keep the ledger in a SHA-1 repository beside it: git init --object-format=sha1 DIR",
+            "this repository uses SHA-256 objects, which libgit2 1.9 cannot read; the ledger can \
+             be kept in a SHA-1 repository beside it",
+            "git init --object-format=sha1 DIR",
         );
     }
     if message.contains("extension") || message.contains("repositoryformatversion") {

@@ -10,13 +10,14 @@ use git2::{ObjectType, Oid};
 
 use super::barrier::{self, Durability};
 use super::batch::{Batch, Finished};
+use super::cache::Cache;
 use super::error::LedgerError;
 use super::fold::{self, ItemFold, Sealed};
 use super::lock::{self, WriterLock};
 use super::object::{self, Person};
 use super::seen;
 use super::snapshot::Snapshot;
-use super::store::Swap;
+use super::store::{Store, Swap};
 use super::tree::{self, Changes};
 use super::{Ledger, Settings};
 use crate::artifact::{
@@ -87,12 +88,17 @@ impl Ledger {
         moment: &Moment,
         mut judge: impl FnMut(&Snapshot<'_>) -> Result<Verdict<T>, LedgerError>,
     ) -> Result<Receipt<T>, LedgerError> {
-        self.transact_repairing(moment, |snapshot| Ok((judge(snapshot)?, Repair::default())))
+        self.transact_repairing(
+            moment,
+            |store, cache| Snapshot::newest(store, cache),
+            |snapshot| Ok((judge(snapshot)?, Repair::default())),
+        )
     }
 
     pub(super) fn transact_repairing<T>(
         &self,
         moment: &Moment,
+        newest: for<'a> fn(&'a Store, &'a Cache) -> Result<Snapshot<'a>, LedgerError>,
         mut judge: impl FnMut(&Snapshot<'_>) -> Result<(Verdict<T>, Repair), LedgerError>,
     ) -> Result<Receipt<T>, LedgerError> {
         if let Some(worktree) = self.store.checked_out() {
@@ -104,7 +110,7 @@ impl Ledger {
         let deadline = Instant::now() + settings.lock_wait.max(WriterLock::patience());
         let mut cleared = None;
         for attempt in 0..TRIES {
-            let snapshot = Snapshot::newest(&self.store, &self.cache)?;
+            let snapshot = newest(&self.store, &self.cache)?;
             let (verdict, repair) = judge(&snapshot)?;
             let (facts, definitions, workflow, value) = match verdict {
                 Verdict::Record { facts, definitions, workflow, value } => {
@@ -129,10 +135,7 @@ impl Ledger {
                 Swap::Lost { locked } => {
                     tracing::debug!(attempt, locked, "lost the race, deciding again");
                     if locked && cleared.is_none() {
-                        cleared = lock.clear_stale(&self.store.reference_path()).map(|path| {
-                            path.file_name()
-                                .map_or_else(String::new, |n| n.to_string_lossy().into_owned())
-                        });
+                        cleared = lock.clear_stale(&self.store.reference_path());
                     }
                     self.wait_or_give_up(attempt, deadline, locked, draft.commit)?;
                     continue;

@@ -226,7 +226,7 @@ impl Ledger {
                 finding.commit = Some(oid);
                 audit.report.findings.push(finding);
             }
-            Err(LedgerError::MissingObject { oid, .. }) => audit.missing(oid),
+            Err(LedgerError::MissingObject { oid, .. }) => audit.missing(oid, None),
             Err(error) => return Err(error),
         }
         let Audit { mut report, .. } = audit;
@@ -260,28 +260,40 @@ impl Audit<'_> {
         options: &VerifyOptions,
     ) -> Result<(), LedgerError> {
         // A ledger of the future is not judged by the rules of today.
-        Snapshot::format_of(self.store, self.store.commit(tip)?.tree)?;
         self.walk(tip)?;
         self.root = self.store.commit(tip)?.tree;
+        match Snapshot::format_of(self.store, self.root) {
+            // Damage: `documents` names it.
+            Err(LedgerError::LedgerStopped { .. }) => {}
+            Err(LedgerError::NewerFormat { .. }) if !self.sealed_by(artifact::LEDGER_DOC)? => {}
+            other => drop(other?),
+        }
         let files = tree::files(self.store, self.root, "artifacts")?;
         let seals = self.seals(&files)?;
         let expected = expected(&seals);
         self.contents(&files, &expected)?;
         self.documents(&seals)?;
         let roots = self.roots(&seals)?;
-        self.commits(&seals, options.deep)?;
         self.events()?;
+        self.commits(&seals, options.deep)?;
         self.marks(known, options, &roots);
         self.report.seals = seals.len() as u64;
         self.report.mark = seals.last().map(|(seal, _)| seal.mark());
         Ok(())
     }
 
-    fn missing(&mut self, oid: String) {
+    fn missing(&mut self, oid: String, path: Option<String>) {
         let shallow = self.store.is_shallow();
         let why = if shallow { "this clone is shallow" } else { "it is not in this clone" };
         let what = format!("object {oid} cannot be verified: {why}");
-        self.report.findings.push(Finding::new(Class::MissingObject, None, what));
+        self.report.findings.push(Finding::new(Class::MissingObject, path, what));
+    }
+
+    /// Whether the commit that gave a path its content says it sealed something.
+    fn sealed_by(&self, path: &str) -> Result<bool, LedgerError> {
+        let last = self.last_change(path)?;
+        let commit = self.line.iter().find(|(oid, _)| Some(oid.to_string()) == last);
+        Ok(commit.is_some_and(|(_, commit)| trailer(commit).is_some()))
     }
 
     /// The first-parent line from the tip to the first commit.
@@ -295,7 +307,7 @@ impl Audit<'_> {
                 }
                 // What is here can still be checked; the rest cannot.
                 Err(LedgerError::MissingObject { oid, .. }) => {
-                    self.missing(oid);
+                    self.missing(oid, None);
                     break;
                 }
                 Err(error) => return Err(error),
@@ -315,42 +327,60 @@ impl Audit<'_> {
         files: &BTreeMap<String, Oid>,
     ) -> Result<Vec<(Seal, Vec<u8>)>, LedgerError> {
         let prefix = format!("{SEALS}/");
-        let mut seals: Vec<(Seal, Vec<u8>)> = Vec::new();
-        let total = files.keys().filter(|path| path.starts_with(&prefix)).count();
+        let mut numbered: BTreeMap<u64, Oid> = BTreeMap::new();
         for (path, oid) in files.range(prefix.clone()..).take_while(|(p, _)| p.starts_with(&prefix))
         {
-            let seq = seals.len() as u64 + 1;
-            if seals.len().is_multiple_of(4096) {
-                (self.progress)(Progress { stage: "seals", done: seals.len(), of: total });
-            }
-            let bytes = self.store.blob(*oid)?;
-            let found = Digest::of(&bytes);
-            let broken = |what: &str| {
-                let mut finding = Finding::new(Class::BrokenSeal, path.clone(), what);
-                finding.found = Some(found.clone());
-                finding.seal = artifact::parse_seal_path(path);
-                finding
-            };
             match artifact::parse_seal_path(path) {
-                Some(number) if number == seq => {}
-                Some(number) if number > seq => {
-                    let gone = artifact::seal_path(seq);
-                    let finding = Finding::new(Class::Deleted, gone, format!("seal {seq} is gone"));
-                    self.report.findings.push(finding);
-                    return Ok(seals);
+                Some(number) => {
+                    numbered.insert(number, *oid);
                 }
-                _ => {
+                None => {
                     let finding = Finding::new(Class::Unsealed, path.clone(), "is no seal");
                     self.report.findings.push(finding);
-                    continue;
                 }
             }
-            let seal: Seal = match artifact::decode(&bytes) {
-                Ok(seal) => seal,
-                Err(error) => {
-                    let finding = broken(&format!("cannot be read: {error}"));
+        }
+        let told = self.line.iter().filter_map(|(_, commit)| trailer(commit)).max();
+        let highest = numbered.keys().next_back().copied().max(told).unwrap_or(1);
+        let mut seals: Vec<(Seal, Vec<u8>)> = Vec::new();
+        for seq in 1..=highest {
+            if seals.len().is_multiple_of(4096) {
+                let of = numbered.len();
+                (self.progress)(Progress { stage: "seals", done: seals.len(), of });
+            }
+            let path = &artifact::seal_path(seq);
+            let bytes = match numbered.get(&seq) {
+                Some(oid) => Some(self.store.blob(*oid)?),
+                None => None,
+            };
+            let found = bytes.as_ref().map(|bytes| Digest::of(bytes));
+            let broken = |what: &str| {
+                let mut finding = Finding::new(Class::BrokenSeal, path.clone(), what);
+                finding.found = found.clone();
+                finding.seal = Some(seq);
+                finding
+            };
+            let read = bytes.map(|bytes| (artifact::decode::<Seal>(&bytes), bytes));
+            let (seal, bytes) = match read {
+                Some((Ok(seal), bytes)) => (seal, bytes),
+                other => {
+                    let mut finding = match other {
+                        Some((Err(error), _)) => broken(&format!("cannot be read: {error}")),
+                        _ => Finding::new(
+                            Class::Deleted,
+                            path.clone(),
+                            format!("seal {seq} is gone"),
+                        ),
+                    };
+                    finding.seal = Some(seq);
+                    finding.commit = self.last_change(path)?;
+                    finding.before = self.before(finding.commit.as_deref());
                     self.report.findings.push(finding);
-                    return Ok(seals);
+                    // History has it as it was, so what follows can still be judged.
+                    match self.first_written(path)? {
+                        Some(original) => original,
+                        None => return Ok(seals),
+                    }
                 }
             };
             let previous = seals.last().map(|(_, bytes)| Digest::of(bytes));
@@ -373,12 +403,17 @@ impl Audit<'_> {
             }
             seals.push((seal, bytes));
         }
-        if seals.is_empty() {
-            let what = "the first seal is gone";
-            let finding = Finding::new(Class::Deleted, artifact::seal_path(1), what);
-            self.report.findings.push(finding);
-        }
         Ok(seals)
+    }
+
+    /// A seal as the first commit that has it wrote it.
+    fn first_written(&self, path: &str) -> Result<Option<(Seal, Vec<u8>)>, LedgerError> {
+        for (_, commit) in &self.line {
+            if let Some(bytes) = tree::file(self.store, commit.tree, path)? {
+                return Ok(artifact::decode(&bytes).ok().map(|seal| (seal, bytes)));
+            }
+        }
+        Ok(None)
     }
 
     /// The commit that gave a path the content it has now, if that is not the one that added it.
@@ -420,7 +455,7 @@ impl Audit<'_> {
             };
             let bytes = match self.store.blob(*oid) {
                 Err(LedgerError::MissingObject { oid, .. }) => {
-                    self.missing(oid);
+                    self.missing(oid, Some(path.clone()));
                     continue;
                 }
                 other => other?,
@@ -571,12 +606,7 @@ impl Audit<'_> {
             if deep && n % 256 == 0 {
                 (self.progress)(Progress { stage: "deep", done: n, of: self.line.len() });
             }
-            let trailer = commit
-                .message
-                .lines()
-                .rev()
-                .find_map(|line| line.strip_prefix("Stepseal-Seal: "))
-                .and_then(|number| number.parse::<u64>().ok());
+            let trailer = trailer(commit);
             let says_next = trailer == Some(next);
             let judged = match (&mut seen, old) {
                 (Some(seen), Some(old)) if deep || !says_next || commit.parents.len() > 1 => {
@@ -692,7 +722,11 @@ impl Audit<'_> {
             self.links(sealed, &digests);
         }
         let mut ledger = LedgerState::default();
-        for (n, one) in sealed.get(&ledger_folder).into_iter().flatten().enumerate() {
+        let whole = !self.report.findings.iter().any(|finding| {
+            finding.path.as_ref().is_some_and(|path| path.starts_with(&ledger_folder))
+        });
+        let events = sealed.get(&ledger_folder).filter(|_| whole);
+        for (n, one) in events.into_iter().flatten().enumerate() {
             let right =
                 artifact::ledger_event_path(u32::try_from(n).unwrap_or(0) + 1, one.event.kind());
             if one.path != right {
@@ -741,6 +775,8 @@ impl Audit<'_> {
     fn links(&mut self, sealed: &Sealed, digests: &BTreeMap<EventId, (Digest, EventKind)>) {
         for link in &sealed.event.links {
             let what = match digests.get(&link.id) {
+                // It may be the one that could not be read.
+                None if self.report.findings.iter().any(|f| f.class.is_incomplete()) => continue,
                 None => format!("links {} as {}, which is not in the ledger", link.id, link.rel),
                 Some((_, EventKind::ScheduleDecided)) => {
                     format!("links decision {} as {}", link.id, link.rel)
@@ -935,6 +971,12 @@ impl Audit<'_> {
             self.report.findings.push(finding);
         }
     }
+}
+
+/// The number of the seal a commit says it adds.
+fn trailer(commit: &Commit) -> Option<u64> {
+    let mut lines = commit.message.lines().rev();
+    lines.find_map(|line| line.strip_prefix("Stepseal-Seal: "))?.parse().ok()
 }
 
 /// Every write-once file a seal names.

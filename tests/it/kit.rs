@@ -1,10 +1,10 @@
 //! A sealed room for the binary: cleared environment, own HOME, hermetic git, a clock that moves
 //! one second a command and a seed, so that what is printed is the same everywhere.
 
-use std::cell::Cell;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(crate) const STEPSEAL: &str = env!("CARGO_BIN_EXE_stepseal");
 /// A folder of its own, with a HOME and a clock.
 pub(crate) struct Room {
     dir: tempfile::TempDir,
-    commands: Cell<u32>,
+    commands: AtomicU32,
     /// Real time and chance instead: for races and kills.
     live: bool,
 }
@@ -33,7 +33,7 @@ impl Room {
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("stepseal-it-").tempdir().expect("a temp dir");
         std::fs::create_dir(dir.path().join("home")).expect("a home");
-        Self { dir, commands: Cell::new(0), live: false }
+        Self { dir, commands: AtomicU32::new(0), live: false }
     }
 
     /// A repository with a ledger, fixed clock and seed.
@@ -100,8 +100,7 @@ impl Room {
     pub(crate) fn stepseal(&self, args: &[&str]) -> Command {
         let mut command = self.program(STEPSEAL);
         command.args(args);
-        let number = self.commands.get() + 1;
-        self.commands.set(number);
+        let number = self.commands.fetch_add(1, Ordering::Relaxed) + 1;
         if !self.live {
             let (minutes, seconds) = (number / 60, number % 60);
             command

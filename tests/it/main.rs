@@ -2,12 +2,15 @@
 #![expect(clippy::disallowed_methods, reason = "tests start programs and touch the disk")]
 
 mod architecture;
+mod crash;
 mod determinism;
 mod docs;
 mod domain_kit;
 mod histories;
 mod kit;
 mod plans;
+mod race;
+mod repos;
 mod rules;
 mod sample;
 mod scheduler;
@@ -16,5 +19,6 @@ mod speckit_corpus;
 mod speckit_fuzz;
 mod speckit_golden;
 mod speckit_rules;
+mod tamper;
 mod transcript;
 mod transitions;

@@ -1,0 +1,345 @@
+//! `kill -9` at any point: what was acknowledged is there once, what was not can be repeated, and
+//! nothing is wedged (L6, R1). Locks that a dead process left are cleared, those of a live one
+//! are not.
+#![cfg(unix)]
+#![expect(clippy::print_stdout, reason = "the seed that repeats a failed run")]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::kit::{Ran, Room, parallel_workflow};
+
+/// A small generator of numbers: the seed is printed, and `STEPSEAL_TEST_SEED` repeats a run.
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Self {
+        let given = std::env::var("STEPSEAL_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = given.unwrap_or_else(|| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            now.map_or(1, |now| u64::from(now.subsec_nanos()))
+        });
+        println!("STEPSEAL_TEST_SEED={seed}");
+        Self(seed)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit.max(1)
+    }
+}
+
+fn start(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
+}
+
+fn command(room: &Room, executor: &str, args: &[&str]) -> Command {
+    let mut command = room.stepseal(args);
+    command.env("STEPSEAL_EXECUTOR", executor);
+    command
+}
+
+/// Kills a process after a while, and says what it left.
+fn kill_after(mut child: Child, delay: Duration) -> Ran {
+    let start = Instant::now();
+    while start.elapsed() < delay && child.try_wait().expect("a child").is_none() {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    child.kill().expect("kill -9");
+    Ran::of(&child.wait_with_output().expect("it ends"))
+}
+
+fn document(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran}"))
+}
+
+/// How often each request id is on record.
+fn requests(room: &Room) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for line in room.ok(&["log", "--json"]).lines() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        if let Some(id) = line["artifact"]["request"]["id"].as_str() {
+            *counts.entry(id.to_owned()).or_insert(0) += 1;
+        }
+    }
+    counts
+}
+
+/// A ledger with one item of this many parallel steps.
+fn room(steps: usize) -> Room {
+    let room = Room::live();
+    room.write("plan.yaml", &parallel_workflow("par", steps));
+    room.ok(&["delegate", "--plan", "plan.yaml", "--work-item", "W1"]);
+    room
+}
+
+#[test]
+fn fifty_kills_lose_nothing_and_wedge_nothing() {
+    let (room, mut dice) = (room(140), Dice::new());
+    let lock = room.repo().join(".git/refs/heads/stepseal-ledger.lock");
+    // When a claim and a completion swap, as far as the kills so far tell: half of the kills fall
+    // anywhere before twice that, half of them near it.
+    let mut edges = [10_000u64; 2];
+    let (mut killed, mut acknowledged, mut landed, mut locks) = (0, 0, 0, 0);
+    let mut expected = BTreeMap::new();
+    for round in 0..50 {
+        // Two rounds a step: its claim is killed, then its completion.
+        let step = format!("s{:03}", round / 2 + 1);
+        let request = format!("killed-{round}");
+        let mut args = vec!["--work-item", "W1", "--step", &step, "--request-id", &request];
+        args.push("--json");
+        if round % 2 == 0 {
+            args.insert(0, "claim");
+        } else {
+            args.splice(0..0, ["complete", "--outcome", "did it"]);
+        }
+        // The other writer claims and completes at the same time, and is never killed.
+        let theirs = format!("s{:03}", round + 50);
+        let (claim, complete) = (format!("other-{round}-1"), format!("other-{round}-2"));
+        let claims = ["claim", "--work-item", "W1", "--step", &theirs, "--request-id", &claim];
+        let completes = ["complete", "--work-item", "W1", "--step", &theirs, "--outcome", "x"];
+        let edge = &mut edges[round % 2];
+        let delay = match round % 4 {
+            0 | 1 => dice.below(*edge * 2),
+            _ => *edge * 4 / 5 + dice.below(*edge * 2 / 5),
+        };
+        let victim = start(command(&room, "victim", &args));
+        let other = start(command(&room, "other", &claims));
+        let ran = kill_after(victim, Duration::from_micros(delay));
+        let other = Ran::of(&other.wait_with_output().expect("it ends"));
+        assert_eq!(other.code, 0, "round {round}: {other}");
+        locks += usize::from(lock.exists());
+        killed += usize::from(ran.code == -1);
+        let there = requests(&room).get(&request).copied().unwrap_or(0);
+        assert!(there <= 1, "round {round}: {request} is there {there} times");
+        landed += usize::from(there == 1 && ran.code == -1);
+        *edge = if there == 1 { *edge * 5 / 6 } else { *edge * 6 / 5 };
+        // Whatever was said on stdout was already recorded.
+        if ran.code == 0 || !ran.stdout.is_empty() {
+            assert_eq!(there, 1, "round {round}: acknowledged and lost: {ran}");
+            acknowledged += 1;
+        }
+        let next = start(command(&room, "victim", &args));
+        let mut completes = completes.to_vec();
+        completes.extend(["--request-id", &complete]);
+        let other = Ran::of(&command(&room, "other", &completes).output().expect("starts"));
+        assert_eq!(other.code, 0, "round {round}: {other}");
+        let again = Ran::of(&next.wait_with_output().expect("it ends"));
+        assert_eq!(again.code, 0, "round {round}: the same request again: {again}");
+        let again = document(&again);
+        assert_eq!(again["recorded"], there == 0, "round {round}: {again:#}");
+        if ran.code == 0 {
+            let said = document(&ran);
+            assert_eq!(said["claimId"], again["claimId"], "round {round}");
+            assert_eq!(said["attemptId"], again["attemptId"], "round {round}");
+        }
+        expected.extend([(request, 1), (claim, 1), (complete, 1)]);
+    }
+    println!(
+        "{killed} killed, of them {landed} after the swap; {acknowledged} acknowledged; \
+         {locks} .lock files left"
+    );
+    assert!(killed >= 10, "only {killed} of 50 were killed in time");
+    assert!(killed - landed >= 5, "only {} of 50 were killed before the swap", killed - landed);
+    assert_eq!(requests(&room), expected);
+    assert!(!lock.exists());
+    room.ok(&["verify", "--deep"]);
+    room.git(&["fsck", "--connectivity-only"]);
+}
+
+/// Kills `init`: the next one makes or finishes the ledger.
+#[test]
+fn a_killed_init_can_be_repeated() {
+    let mut dice = Dice::new();
+    let mut whole = 30_000;
+    for round in 0..12 {
+        let room = Room::new();
+        room.git(&["init", "--quiet", "repo"]);
+        let begin = Instant::now();
+        drop(kill_after(start(room.stepseal(&["init"])), Duration::from_micros(dice.below(whole))));
+        whole = whole.min(u64::try_from(begin.elapsed().as_micros()).expect("small") * 2 + 5_000);
+        room.ok(&["init"]);
+        room.ok(&["delegate", "--prompt", "Try", "--work-item", "W1"]);
+        assert!(room.repo().join("stepseal.toml").exists(), "round {round}");
+        room.ok(&["verify", "--deep"]);
+    }
+}
+
+/// Plants a `.lock` of the branch with this age, as `touch -d` takes it.
+fn plant(room: &Room, age: &str) -> PathBuf {
+    plant_at(room, &room.repo().join(".git/refs/heads/stepseal-ledger"), age)
+}
+
+/// The same beside another file of git's.
+fn plant_at(room: &Room, file: &Path, age: &str) -> PathBuf {
+    let lock = file.with_added_extension("lock");
+    File::create(&lock).expect("a lock file");
+    let touched = room.program("touch").arg("-d").arg(age).arg(&lock).status();
+    assert!(touched.expect("touch starts").success());
+    lock
+}
+
+/// The newest seal.
+fn last_seal(room: &Room) -> Value {
+    let files = room.ledger_files();
+    let path = files.iter().rfind(|path| path.starts_with("artifacts/seals/")).expect("a seal");
+    serde_json::from_str(&room.ledger_text(path)).expect("JSON")
+}
+
+fn tip(room: &Room) -> String {
+    room.git(&["rev-parse", "stepseal-ledger"])
+}
+
+#[test]
+fn an_old_lock_nobody_holds_is_cleared_and_the_next_seal_says_so() {
+    let room = room(3);
+    let lock = plant(&room, "1 minute ago");
+    let (code, said) = room.json(&["claim", "--work-item", "W1", "--step", "s001"]);
+    assert_eq!((code, &said["recorded"]), (0, &Value::Bool(true)), "{said:#}");
+    assert!(!lock.exists());
+    let seal = last_seal(&room);
+    assert_eq!(seal["recovery"]["clearedLock"], "stepseal-ledger.lock", "{seal:#}");
+    // Said once, by the seal after it.
+    room.ok(&["complete", "--work-item", "W1", "--step", "s001", "--outcome", "x"]);
+    assert!(last_seal(&room)["recovery"].is_null());
+    room.ok(&["verify", "--deep"]);
+}
+
+#[test]
+fn a_fresh_lock_is_waited_for_and_never_ignored() {
+    let room = room(3);
+    let (before, begin) = (tip(&room), Instant::now());
+    let lock = plant(&room, "now");
+    let ran = room.run(&["claim", "--work-item", "W1", "--step", "s001"]);
+    match ran.code {
+        0 => {
+            // It was old enough when it was cleared: it has been waited for.
+            assert!(begin.elapsed() >= Duration::from_millis(1_900), "{:?}", begin.elapsed());
+            assert!(!lock.exists());
+            assert_eq!(last_seal(&room)["recovery"]["clearedLock"], "stepseal-ledger.lock");
+        }
+        75 => {
+            assert!(lock.exists());
+            assert_eq!(tip(&room), before);
+        }
+        _ => panic!("{ran}"),
+    }
+}
+
+/// A lock that goes away while it is waited for: nothing was cleared, so nothing says so.
+#[test]
+fn a_lock_that_is_given_back_is_not_called_stale() {
+    let room = room(3);
+    let lock = plant(&room, "now");
+    let child = start(room.stepseal(&["claim", "--work-item", "W1", "--step", "s001"]));
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(300) {
+        std::thread::yield_now();
+    }
+    std::fs::remove_file(&lock).expect("it was left alone");
+    let ran = Ran::of(&child.wait_with_output().expect("it ends"));
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(last_seal(&room)["recovery"].is_null());
+}
+
+/// However old: somebody has it open, so it is a live writer's.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lock_that_is_held_is_left_alone() {
+    let room = room(3);
+    let lock = plant(&room, "1 hour ago");
+    let held = File::open(&lock).expect("the lock");
+    let before = tip(&room);
+    let mut command = room.stepseal(&["claim", "--work-item", "W1", "--step", "s001", "--json"]);
+    let ran = Ran::of(&command.env("STEPSEAL_LEDGER_LOCK_WAIT", "1s").output().expect("starts"));
+    assert_eq!(ran.code, 75, "{ran}");
+    assert_eq!(document(&ran)["recorded"], false);
+    assert!(lock.exists());
+    assert_eq!(tip(&room), before);
+    drop(held);
+    room.ok(&["claim", "--work-item", "W1", "--step", "s001"]);
+    room.ok(&["verify"]);
+}
+
+/// `init` was killed while it made the branch.
+#[test]
+fn init_clears_an_old_lock_too() {
+    let room = Room::new();
+    room.git(&["init", "--quiet", "repo"]);
+    let lock = plant(&room, "1 minute ago");
+    room.ok(&["init"]);
+    assert!(!lock.exists());
+    assert_eq!(last_seal(&room)["recovery"]["clearedLock"], "stepseal-ledger.lock");
+    room.ok(&["delegate", "--prompt", "Try", "--work-item", "W1"]);
+    room.ok(&["verify", "--deep"]);
+}
+
+/// `init` was killed while it wrote the ledger's name to git's config.
+#[test]
+fn init_clears_an_old_lock_of_the_config_too() {
+    let room = Room::new();
+    room.git(&["init", "--quiet", "repo"]);
+    let config = room.repo().join(".git/config");
+    let lock = plant_at(&room, &config, "1 minute ago");
+    room.ok(&["init"]);
+    assert!(!lock.exists());
+    assert_eq!(room.git(&["config", "stepseal.branch"]), "stepseal-ledger\n");
+    // Where nothing is to be written nobody waits for it.
+    let lock = plant_at(&room, &config, "now");
+    room.ok(&["init"]);
+    assert!(lock.exists());
+}
+
+/// Somebody who has the writer lock and does nothing: asked to try again, nothing recorded.
+#[test]
+fn a_busy_ledger_asks_to_try_again() {
+    let room = room(3);
+    let path = room.repo().join(".git/stepseal/lock");
+    let held = File::options().write(true).open(path).expect("the writer lock");
+    held.lock().expect("the writer lock is free");
+    let before = tip(&room);
+    let mut command = room.stepseal(&["claim", "--work-item", "W1", "--step", "s001", "--json"]);
+    let ran = Ran::of(&command.env("STEPSEAL_LEDGER_LOCK_WAIT", "1s").output().expect("starts"));
+    assert_eq!(ran.code, 75, "{ran}");
+    assert_eq!(document(&ran)["recorded"], false);
+    assert_eq!(tip(&room), before);
+    // Reading needs no lock.
+    room.ok(&["status", "W1"]);
+    drop(held);
+    room.ok(&["claim", "--work-item", "W1", "--step", "s001"]);
+}
+
+/// An object of this very commit is bad on the disk (git keeps a file that is already there):
+/// what does not read back is never acknowledged, and says that it is unknown.
+#[test]
+fn what_does_not_read_back_is_not_acknowledged() {
+    let prepare = || {
+        let room = Room::with_ledger();
+        room.ok(&["delegate", "--prompt", "Try", "--work-item", "W1"]);
+        room
+    };
+    let claim = ["claim", "--work-item", "W1", "--step", "phase-setup", "--json"];
+    // Clock and chance are fixed, so a twin room tells which objects the claim will write.
+    let twin = prepare();
+    twin.ok(&claim);
+    let event = twin.ledger_file("attempt-claimed.json");
+    let blob = twin.git(&["rev-parse", &format!("stepseal-ledger:{event}")]);
+    let room = prepare();
+    let folder = room.repo().join(".git/objects").join(&blob[..2]);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join(blob[2..].trim()), b"").expect("a bad object");
+    let ran = room.run(&claim);
+    if ran.code == 0 {
+        assert!(!room.git(&["cat-file", "-s", blob.trim()]).is_empty());
+        room.ok(&["verify", "--deep"]);
+    } else {
+        assert_eq!(ran.code, 75, "{ran}");
+        assert_eq!(document(&ran)["recorded"], "unknown", "{ran}");
+    }
+}
