@@ -282,6 +282,9 @@ pub const KEYS: &[Key] = &[
     ),
 ];
 
+/// What only one work tree knows: beside the caches, which may be deleted at any time.
+const LOCAL: &str = "stepseal.local";
+
 /// Why the configuration cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -387,7 +390,8 @@ impl Config {
         ];
         for (key, set, what) in unbuilt {
             if let Some((value, origin)) = self.values.get(key).filter(|(value, _)| set(value)) {
-                let message = format!("{key} is `{value}`, but this version has no {what} yet");
+                let message =
+                    format!("{key} is `{value}`, but this version does not have {what} yet");
                 return Err(ConfigError::new(message, Some(origin.clone())));
             }
         }
@@ -522,14 +526,14 @@ fn actions_id(environment: &Environment) -> String {
 fn local_executor(git_dir: Option<&Path>, seed: &[u8; 32]) -> Result<ExecutorId, ConfigError> {
     let fresh = format!("local-{}", &Digest::of_parts(&[b"executor", seed]).as_str()[..8]);
     let Some(git_dir) = git_dir else { return parse(&fresh, Origin::Default) };
-    let path = git_dir.join("stepseal").join("executor");
+    let path = git_dir.join(LOCAL).join("executor");
     let read = || std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
     if let Some(id) = read() {
         return Ok(id);
     }
     // Two commands may be the first at once: whoever's link lands is the id for both.
-    let made = std::fs::create_dir_all(git_dir.join("stepseal"))
-        .and_then(|()| tempfile::NamedTempFile::new_in(git_dir.join("stepseal")))
+    let made = std::fs::create_dir_all(git_dir.join(LOCAL))
+        .and_then(|()| tempfile::NamedTempFile::new_in(git_dir.join(LOCAL)))
         .and_then(|mut file| writeln!(file, "{fresh}").map(|()| file));
     if let Ok(file) = made {
         drop(file.persist_noclobber(&path));
@@ -660,7 +664,7 @@ impl OwnClaims {
     /// Kept in the work tree's own git folder.
     #[must_use]
     pub fn of(git_dir: &Path) -> Self {
-        Self { path: git_dir.join("stepseal").join("claims") }
+        Self { path: git_dir.join(LOCAL).join("claims") }
     }
 
     /// The claim ids, oldest first; at most the last 1,000.

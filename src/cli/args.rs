@@ -395,7 +395,7 @@ pub(super) struct ClearArgs {
     #[command(flatten)]
     pub item: ItemArg,
     /// Why it is no duplicate
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, visible_alias = "reason", value_name = "TEXT")]
     pub rationale: String,
 }
 

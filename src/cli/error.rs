@@ -143,6 +143,8 @@ pub(super) struct Asker {
     pub repeat: Vec<String>,
     /// The whole command, when a request id makes it safe to repeat.
     pub again: Option<Vec<String>>,
+    /// The whole command: for a refusal that another try may answer.
+    pub whole: Vec<String>,
 }
 
 impl Asker {
@@ -416,7 +418,7 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
             for criterion in open.iter().filter(|criterion| criterion.check.is_none()) {
                 again = again.with(["--verified", criterion.id.as_str()]);
             }
-            if checked {
+            if checked && !again.argv.iter().any(|word| word == "--run-checks") {
                 again = again.with(["--run-checks"]);
             }
             failure.then(again.note("if it is true"))
@@ -552,8 +554,10 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
     let fail = |exit, reason: &str| Failure::new(exit, reason, message.clone());
     match error {
         LedgerError::Refused(refused) => refusal(refused, asker),
-        LedgerError::NoRepository { .. } => fail(Exit::NotFound, "no-repository")
-            .then(Next { argv: vec!["git".into(), "init".into()], note: None }),
+        LedgerError::NoRepository { dir } => {
+            let argv = vec!["git".into(), "init".into(), dir.display().to_string()];
+            fail(Exit::NotFound, "no-repository").then(Next { argv, note: None })
+        }
         LedgerError::NoLedger => fail(Exit::NotFound, "no-ledger").then(next(["init"])),
         LedgerError::Unsupported { remedy, .. } => {
             let argv = remedy.split(' ').map(str::to_owned).collect();
@@ -618,7 +622,8 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
             failure.then(Next { argv: vec!["git".into(), "fsck".into()], note: None })
         }
         LedgerError::Busy(_) | LedgerError::Contended { .. } => fail(Exit::TryAgain, "busy")
-            .note("nothing was recorded; the same command can be repeated"),
+            .note("nothing was recorded; the same command can be repeated")
+            .then(Next { argv: asker.whole.clone(), note: None }),
         LedgerError::Unknown { .. } => {
             let mut failure = fail(Exit::TryAgain, "unknown")
                 .note("the same command with the same --request-id is safe to repeat");
@@ -628,7 +633,9 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
                 None => failure.then(next(["log", "-n", "20"]).note("shows whether it is there")),
             }
         }
-        LedgerError::Git { .. } | LedgerError::Io { .. } => fail(Exit::Internal, "storage"),
+        LedgerError::Git { .. } | LedgerError::Io { .. } => {
+            fail(Exit::Internal, "storage").note("nothing was recorded")
+        }
         LedgerError::Paper(_) => fail(Exit::Usage, "too-large-or-invalid"),
         LedgerError::Invalid(_) => fail(Exit::Usage, "invalid"),
     }
@@ -693,6 +700,7 @@ impl From<ConfigError> for Failure {
         let mut failure = Self::usage(plain(&error.message));
         failure.reason = "config".into();
         if let Some(origin) = &error.origin {
+            failure.data = json!({ "origin": origin.to_string() });
             failure.snippet = Some(format!("  --> {origin}\n"));
         }
         match error.hint {

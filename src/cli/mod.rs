@@ -138,6 +138,13 @@ fn finish(mut reply: Reply, command: &str, prefix: &[String], ui: &mut Ui<'_>) -
         let shown: Vec<_> = reply.next.iter().map(Next::shown).collect();
         ui.next(&shown, false);
     }
+    if let Some(error) = ui.take_lost() {
+        ui.error(&format!("the answer could not be written to stdout: {error}"));
+        if reply.recorded {
+            ui.aside(&[Line::Text("  what was asked is recorded all the same".into())]);
+        }
+        return Exit::Outside.code();
+    }
     reply.exit.code()
 }
 
@@ -213,8 +220,10 @@ fn usage(
         }
         _ if json => {
             let text = error.render().to_string();
-            let message = text.lines().next().unwrap_or("").trim_start_matches("error: ");
-            let failure = Failure::usage(message.to_owned());
+            let said = text.split("\n\nUsage").next().unwrap_or(&text);
+            let words: Vec<&str> = said.split_whitespace().collect();
+            let message = words.join(" ");
+            let failure = Failure::usage(message.trim_start_matches("error: ").to_owned());
             refuse(failure, "stepseal", &[], &mut ui)
         }
         _ => {

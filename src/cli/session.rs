@@ -141,6 +141,7 @@ impl Session {
             now: self.now,
             repeat: Vec::new(),
             again: self.who.request_id.as_ref().map(|_| self.argv.clone()),
+            whole: self.argv.clone(),
         }
     }
 

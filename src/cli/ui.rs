@@ -21,6 +21,8 @@ pub(super) struct Ui<'a> {
     utf8: bool,
     /// The reader went away: nothing more is written, quietly.
     broken: bool,
+    /// Why stdout did not take the answer, where it is not that its reader went away.
+    lost: Option<std::io::Error>,
 }
 
 impl std::fmt::Debug for Ui<'_> {
@@ -77,6 +79,7 @@ impl<'a> Ui<'a> {
             progress: environment.stderr_terminal && !quiet,
             utf8: environment.utf8(),
             broken: false,
+            lost: None,
         }
     }
 
@@ -117,13 +120,20 @@ impl<'a> Ui<'a> {
         .to_string()
     }
 
-    /// Writes data to stdout; a reader that went away is no error.
+    /// Writes data to stdout; a reader that went away is no error, a full disk is.
     pub(super) fn data(&mut self, text: &str) {
-        if !self.broken
-            && self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).is_err()
-        {
-            self.broken = true;
+        if self.broken {
+            return;
         }
+        if let Err(error) = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+            self.broken = true;
+            self.lost = (error.kind() != std::io::ErrorKind::BrokenPipe).then_some(error);
+        }
+    }
+
+    /// Why the answer did not arrive, if it did not.
+    pub(super) fn take_lost(&mut self) -> Option<std::io::Error> {
+        self.lost.take()
     }
 
     fn talk(&mut self, text: &str) {

@@ -12,7 +12,7 @@ use super::snapshot::Snapshot;
 use super::transact::{Receipt, Repair, Verdict};
 use super::tree::{self, Changes};
 use super::verify::{DOCUMENTS, sealed_bytes};
-use super::{Ledger, VerifyOptions};
+use super::{Class, Ledger, VerifyOptions};
 use crate::artifact::{self, Recovery, Restored, Seal};
 use crate::domain::event::{
     Baseline, CorrectionAction, CorrectionRecorded, Event, EventData, Link, Outcome,
@@ -52,8 +52,20 @@ impl Ledger {
         moment: &Moment,
     ) -> Result<Receipt<Vec<Corrected>>, LedgerError> {
         let mut wanted: BTreeSet<String> = paths.iter().cloned().collect();
+        let report = self.verify(&VerifyOptions::default(), &mut |_| {})?;
+        let foreign = report.findings.iter().filter(|f| f.class == Class::ForeignCommit);
+        let mut blame = Blame::default();
+        for finding in foreign {
+            match (&finding.path, &finding.commit) {
+                (Some(path), Some(commit)) => {
+                    blame.paths.insert(path.clone(), commit.clone());
+                }
+                (None, Some(commit)) if item.is_none() => blame.merges.push(commit.clone()),
+                _ => {}
+            }
+        }
+        let history = self.history()?;
         if wanted.is_empty() {
-            let report = self.verify(&VerifyOptions::default(), &mut |_| {})?;
             let damaged = report.findings.iter().filter(|finding| finding.item.as_ref() == item);
             wanted.extend(damaged.filter_map(|finding| finding.path.clone()));
             wanted.extend(
@@ -62,7 +74,9 @@ impl Ledger {
                     .iter()
                     .flat_map(|foreign| foreign.paths.iter())
                     .filter(|path| match seen::concern(path) {
-                        seen::Concern::Item(name) => item.is_some_and(|i| i.as_str() == name),
+                        seen::Concern::Item(name) if history.items.contains(name) => {
+                            item.is_some_and(|i| i.as_str() == name)
+                        }
                         _ => item.is_none(),
                     })
                     .cloned(),
@@ -76,23 +90,25 @@ impl Ledger {
                 )));
             }
             if let seen::Concern::Item(name) = seen::concern(path)
+                && history.items.contains(name)
                 && item.is_none_or(|item| item.as_str() != name)
             {
                 return Err(LedgerError::Invalid(format!("{path} is a file of item {name}")));
             }
         }
-        let history = self.history()?;
         self.transact_repairing(
             moment,
             |s, c| Snapshot::newest_damaged(s, c),
-            |snapshot| self.judge(snapshot, &history, item, &wanted, reason, moment),
+            |snapshot| self.judge(snapshot, &history, &blame, item, &wanted, reason, moment),
         )
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what one correction is judged by")]
     fn judge(
         &self,
         snapshot: &Snapshot<'_>,
         history: &History,
+        blame: &Blame,
         item: Option<&ItemId>,
         wanted: &BTreeSet<String>,
         reason: &str,
@@ -106,7 +122,8 @@ impl Ledger {
                 continue;
             }
             let right = self.sealed(history, path)?;
-            plans.extend(self.plan(snapshot, history, path, right, CorrectionAction::Restored)?);
+            let action = CorrectionAction::Restored;
+            plans.extend(self.plan(snapshot, history, blame, path, right, action)?);
         }
         let mut changes: Changes =
             plans.iter().map(|plan| (plan.path.clone(), plan.right.clone())).collect();
@@ -118,10 +135,18 @@ impl Ledger {
             for path in &derived {
                 let bytes = right.get(path).cloned();
                 let action = CorrectionAction::Rederived;
-                plans.extend(self.plan(snapshot, history, path, bytes, action)?);
+                plans.extend(self.plan(snapshot, history, blame, path, bytes, action)?);
             }
             changes.extend(plans.iter().map(|plan| (plan.path.clone(), plan.right.clone())));
         }
+        // Nothing to put back: the record itself answers a merge.
+        plans.extend(blame.merges.iter().map(|commit| Plan {
+            path: "artifacts".into(),
+            right: None,
+            found: None,
+            action: CorrectionAction::Restored,
+            foreign_commit: Some(commit.clone()),
+        }));
         if plans.is_empty() {
             return Ok((Verdict::Nothing(Vec::new()), Repair::default()));
         }
@@ -169,10 +194,12 @@ impl Ledger {
             .collect();
         let commits: BTreeSet<String> =
             plans.iter().filter_map(|plan| plan.foreign_commit.clone()).collect();
+
         let recovery = Recovery {
             foreign_commits: commits.into_iter().collect(),
             restored: plans
                 .iter()
+                .filter(|plan| plan.path != "artifacts")
                 .map(|plan| Restored {
                     path: plan.path.clone(),
                     sha256: plan.right.as_ref().map(|bytes| Digest::of(bytes)),
@@ -199,17 +226,19 @@ impl Ledger {
         &self,
         snapshot: &Snapshot<'_>,
         history: &History,
+        blame: &Blame,
         path: &str,
         right: Option<Vec<u8>>,
         action: CorrectionAction,
     ) -> Result<Option<Plan>, LedgerError> {
         let now = tree::file(&self.store, snapshot.root, path)?;
         let named = snapshot.foreign().iter().rev().find(|f| f.paths.iter().any(|p| p == path));
+        let named = named.map(|foreign| &foreign.commit).or_else(|| blame.paths.get(path));
         if now == right && named.is_none() {
             return Ok(None);
         }
         let foreign_commit = match named {
-            Some(foreign) => Some(foreign.commit.clone()),
+            Some(commit) => Some(commit.clone()),
             None => history.last_change(&self.store, path)?,
         };
         let action = if right.is_none() { CorrectionAction::Removed } else { action };
@@ -298,7 +327,16 @@ impl Ledger {
             }
             old = Some(commit.tree);
         }
-        Ok(History { line, seals })
+        let items = seals
+            .values()
+            .filter_map(|bytes| artifact::decode::<Seal>(bytes).ok())
+            .flat_map(|seal| seal.artifacts)
+            .filter_map(|file| match seen::concern(&file.path) {
+                seen::Concern::Item(item) => Some(item.to_owned()),
+                _ => None,
+            })
+            .collect();
+        Ok(History { line, seals, items })
     }
 }
 
@@ -306,6 +344,15 @@ impl Ledger {
 struct History {
     line: Vec<(Oid, Commit)>,
     seals: BTreeMap<u64, Vec<u8>>,
+    /// Ids of the items that seals know.
+    items: BTreeSet<String>,
+}
+
+/// Which foreign commits `verify` found, by the paths they changed; merges may change none.
+#[derive(Default)]
+struct Blame {
+    paths: BTreeMap<String, String>,
+    merges: Vec<String>,
 }
 
 impl History {

@@ -36,7 +36,7 @@ pub enum LedgerError {
     /// A file that concerns the whole ledger cannot be read.
     #[error("the ledger is stopped: {} {}", found.path, found.what)]
     LedgerStopped { found: Box<Stop> },
-    #[error("the ledger branch does not contain what this clone has seen: it was {}", how.word())]
+    #[error("the ledger branch does not contain what this clone has seen: it was {}", how.said())]
     Rewritten { how: Rewrite, seen: String, tip: String, mark: Mark },
     #[error("object {oid} {why}")]
     BadObject { oid: String, why: BadObject },
@@ -73,6 +73,15 @@ pub enum Rewrite {
 }
 
 impl Rewrite {
+    /// What happened, in a sentence.
+    fn said(self) -> &'static str {
+        match self {
+            Self::CutTail => "cut short",
+            Self::Rewritten => "rewritten",
+            Self::Deleted => "deleted",
+        }
+    }
+
     /// The class `verify` names.
     #[must_use]
     pub fn word(self) -> &'static str {

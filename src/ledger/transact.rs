@@ -24,7 +24,7 @@ use crate::artifact::{
     Committer, Frontier, Mark, Pattern, Recovery, SCHEMA_VERSION, Seal, SealedFile, encode, leaf,
     seal_path,
 };
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{Digest, ItemId};
 use crate::domain::moment::Moment;
 use crate::domain::workflow::Workflow;
@@ -396,7 +396,7 @@ fn message(events: &[Sealed], seal: &Seal) -> String {
                 (None, _) => "ledger".to_owned(),
             };
             let subject = event.attempt_id.as_ref().map_or(String::new(), |a| format!("{a} "));
-            format!("{what}: {subject}{} by {}", event.outcome.status, event.actor.id)
+            format!("{what}: {subject}{} by {}", event.outcome.status, who(event))
         }
     };
     let mut message = format!("{subject}\n\n");
@@ -409,6 +409,12 @@ fn message(events: &[Sealed], seal: &Seal) -> String {
     }
     message.push_str(&format!("Stepseal-Seal: {}\nStepseal-Mark: {}\n", seal.seq, seal.mark()));
     message
+}
+
+/// Executors work; principals decide gates.
+fn who(event: &Event) -> &str {
+    let gate = matches!(event.kind(), EventKind::GateApproved | EventKind::GateRejected);
+    if gate { event.actor.principal.as_str() } else { event.actor.id.as_str() }
 }
 
 impl Settings {

@@ -651,22 +651,51 @@ impl Audit<'_> {
             .flat_map(|recovery| &recovery.restored)
             .map(|file| file.path.as_str())
             .collect();
+        let answered: BTreeSet<&str> = seals
+            .iter()
+            .filter_map(|(seal, _)| seal.recovery.as_ref())
+            .flat_map(|recovery| &recovery.foreign_commits)
+            .map(String::as_str)
+            .collect();
         for (commit, paths, why) in foreign {
             let open: Vec<&String> =
                 paths.iter().filter(|path| !restored.contains(path.as_str())).collect();
-            if open.is_empty() && !paths.is_empty() {
+            // A merge may change no file: then only its own name can be answered.
+            let answered = !paths.is_empty() || answered.contains(commit.as_str());
+            if open.is_empty() && answered {
                 self.report.corrected.extend(paths.into_iter().map(|path| (path, commit.clone())));
                 continue;
             }
             // A finding that names this commit says it all already.
             let told = self.report.findings.iter().any(|f| f.commit.as_deref() == Some(&commit));
-            if !told {
-                let what = format!("commit {} is not stepseal's: {why}", &commit[..7]);
-                let path = open.first().map(|path| (*path).clone());
-                let mut finding = Finding::new(Class::ForeignCommit, path, what);
+            if told {
+                continue;
+            }
+            let what = format!("commit {} is not stepseal's: {why}", &commit[..7]);
+            let mut paths: Vec<Option<String>> =
+                open.into_iter().take(100).map(|path| Some(path.clone())).collect();
+            if paths.is_empty() {
+                paths.push(None);
+            }
+            for path in paths {
+                let mut finding = Finding::new(Class::ForeignCommit, path, what.clone());
                 finding.before = self.before(Some(&commit));
-                finding.commit = Some(commit);
+                finding.commit = Some(commit.clone());
                 self.report.findings.push(finding);
+            }
+        }
+        // An item that no seal knows cannot be stopped, or corrected by its name.
+        let known: BTreeSet<&str> = seals
+            .iter()
+            .flat_map(|(seal, _)| &seal.artifacts)
+            .filter_map(|file| match seen::concern(&file.path) {
+                seen::Concern::Item(item) => Some(item),
+                _ => None,
+            })
+            .collect();
+        for finding in &mut self.report.findings {
+            if finding.item.as_ref().is_some_and(|item| !known.contains(item.as_str())) {
+                finding.item = None;
             }
         }
         Ok(())

@@ -41,8 +41,13 @@ pub fn hash_output(path: &str, dir: &Path, work_dir: Option<&Path>) -> Result<Ou
     let sha256 = Digest::from_bytes(&hasher.finalize().into());
     let plain = whole.canonicalize().unwrap_or(whole);
     let root = work_dir.and_then(|root| root.canonicalize().ok());
-    let inside = root.and_then(|root| plain.strip_prefix(root).ok().map(Path::to_path_buf));
-    let shown = inside.unwrap_or_else(|| PathBuf::from(path));
+    let shown = match root {
+        Some(root) => match plain.strip_prefix(root) {
+            Ok(inside) => inside.to_path_buf(),
+            Err(_) => return Err(failed("is outside the work tree".into())),
+        },
+        None => PathBuf::from(path),
+    };
     let parts: Vec<String> = shown
         .components()
         .filter(|part| !matches!(part, Component::CurDir))

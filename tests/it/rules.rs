@@ -5,8 +5,8 @@
 use chrono::Duration;
 use stepseal::artifact::{ScheduleDoc, encode_event};
 use stepseal::domain::decide::{
-    Ask, Attest, Claim, Complete, Decided, Ending, FlagReview, Release, Requeue, Unchanged,
-    Verified, gate_digest, outputs_digest,
+    Ask, Attest, Claim, ClearReview, Complete, Decided, Ending, FlagReview, Release, Requeue,
+    Unchanged, Verified, gate_digest, outputs_digest,
 };
 use stepseal::domain::event::{
     ActorKind, AttestMode, BaselineIntegration, Event, EventData, EventKind, ImportedState, Output,
@@ -1136,7 +1136,9 @@ fn a_review_stops_claims_but_not_the_work_in_progress() {
     play.end("a", Ending::Completed);
     refused!(play, who("x"), claim("b"), Refused, Refusal::UnderReview { .. });
     play.does(&who("ann"), &clear());
-    refused!(play, who("ann"), clear(), Refused, Refusal::NotUnderReview { .. });
+    assert!(matches!(play.unchanged(&who("ann"), &clear()), Unchanged::Cleared));
+    let other = Ask::ClearReview(ClearReview { rationale: "another reason".into() });
+    refused!(play, who("ann"), other, Refused, Refusal::NotUnderReview { .. });
     let own = FlagReview { reason: "odd".into(), suspects: vec![id("WI-1")] };
     refused!(play, who("ann"), Ask::FlagReview(own), Invalid, Refusal::Invalid(_));
     merged(&mut play);
@@ -1182,11 +1184,15 @@ fn a_gate_is_pending_and_never_in_the_launch_order() {
     assert_eq!(events[0].links[0].rel, "reviews");
     refused!(
         play,
-        who("ann"),
+        who("eve"),
         approve("ok"),
         Conflict,
-        Refusal::Finished { phase: AttemptPhase::Approved, .. }
+        Refusal::Finished { phase: AttemptPhase::Approved, by: Some(by), .. }
+            if by.as_str() == "ann"
     );
+    // The one whose yes it passed by may say it again: it is so already.
+    let again = play.unchanged(&who("ann"), &approve("ok"));
+    assert!(matches!(again, Unchanged::Approved { approvals: 1, quorum: 1, .. }), "{again:?}");
     refused!(play, who("ann"), reject("ok", Some("a"), false), Conflict, Refusal::Finished { .. });
 }
 

@@ -188,6 +188,9 @@ fn repeat(args: &CompleteArgs) -> Vec<String> {
     for verified in &args.verified {
         add("--verified", Some(verified));
     }
+    if args.run_checks {
+        words.push("--run-checks".to_owned());
+    }
     words
 }
 

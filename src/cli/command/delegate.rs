@@ -19,6 +19,9 @@ use crate::domain::workflow::{GateKind, Workflow};
 use crate::ops::{self, Delegation};
 use crate::plan::{self, Gates, PlanDraft, PlanFormat, PlanNote, PlanOptions, PlanText};
 
+/// More of a plan is never read: the reader refuses it with its size.
+const MOST: u64 = 8 * 1024 * 1024;
+
 /// A plan as it was read.
 pub(super) struct ReadPlan {
     pub draft: PlanDraft,
@@ -56,7 +59,7 @@ pub(super) fn run(
         let Some(read) = &read else {
             return Err(Failure::usage("--dry-run needs a plan: --plan FILE"));
         };
-        return dry_run(args, read, title.as_deref());
+        return dry_run(args, read, title.as_deref(), session);
     }
     let title = title.ok_or_else(|| {
         Failure::usage("nothing to delegate: name a plan with --plan FILE, or say --prompt \"…\"")
@@ -78,7 +81,7 @@ fn title(args: &DelegateArgs, read: Option<&ReadPlan>) -> Result<Option<String>,
     };
     let line = prompt.lines().map(str::trim).find(|line| !line.is_empty());
     let Some(line) = line else { return Err(Failure::usage("the prompt is empty")) };
-    Ok(Some(short(line, 200)))
+    Ok(Some(line.chars().take(200).collect()))
 }
 
 fn register(
@@ -120,8 +123,8 @@ fn register(
     let receipt = ops::delegate(&act.ledger, &ask, &act.moment)
         .map_err(|error| session.ledger_failure(&error))?;
     let done = &receipt.value;
-    let count = |state| done.imported.iter().filter(|step| step.state == state).count();
-    let (imported, skipped) = (count(ImportedState::Done), count(ImportedState::Skipped));
+    let of = |state| done.imported.iter().filter(|step| step.state == state).count();
+    let (imported, skipped) = (of(ImportedState::Done), of(ImportedState::Skipped));
     let open = match Open::after(&receipt, &item) {
         Some(open) => open,
         None => {
@@ -155,7 +158,7 @@ fn register(
         return Ok(reply);
     }
     let steps = receipt.items.get(&item).map_or(0, |fold| fold.workflow.steps().len());
-    let mut rest = format!("{item} on {version}: {steps} steps");
+    let mut rest = format!("{item} on {version}: {}", count(steps, "step"));
     if imported + skipped > 0 {
         rest.push_str(&format!(", {imported} imported as done, {skipped} as skipped"));
     }
@@ -169,6 +172,13 @@ fn register(
     for note in &warnings {
         let at = if note.line > 0 { format!(" (line {})", note.line) } else { Default::default() };
         reply.warnings.push((format!("{}{at}", plain(&note.message)), None));
+    }
+    let implicit = ask.plan.is_none() && ask.workflow.is_none();
+    if implicit && done.workflow.name.as_str() != "default" {
+        let message = format!(
+            "{version} is used because it is the only published workflow; --workflow default is the built-in one"
+        );
+        reply.warnings.push((message, None));
     }
     for twin in &done.twins {
         let what = if twin.same_plan { "the same plan" } else { "the same title" };
@@ -199,6 +209,11 @@ fn attest_hint(
     {
         next.argv.extend(["--attest".to_owned(), entry.join(",")]);
     }
+}
+
+/// `1 step`, `2 steps`.
+fn count(n: usize, one: &str) -> String {
+    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
 }
 
 fn warning_view(note: &PlanNote) -> WarningView {
@@ -254,7 +269,7 @@ fn read_text(given: &str, dir: &Path) -> Result<(String, String), Failure> {
     if given == "-" {
         let mut text = String::new();
         std::io::stdin()
-            .take(8 * 1024 * 1024)
+            .take(MOST)
             .read_to_string(&mut text)
             .map_err(|error| Failure::usage(format!("cannot read the plan from stdin: {error}")))?;
         return Ok(("-".into(), text));
@@ -269,8 +284,11 @@ fn read_text(given: &str, dir: &Path) -> Result<(String, String), Failure> {
         shown = format!("{}/{name}", given.trim_end_matches('/'));
         path = found;
     }
-    match std::fs::read(&path) {
-        Ok(bytes) => match String::from_utf8(bytes) {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(&path)
+        .and_then(|file| file.take(MOST).read_to_end(&mut bytes).map(|_| ()));
+    match read {
+        Ok(()) => match String::from_utf8(bytes) {
             Ok(text) => Ok((shown, text)),
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
@@ -294,7 +312,12 @@ fn plan_in(dir: &Path) -> Option<PathBuf> {
 }
 
 /// Shows waves and warnings; records nothing.
-fn dry_run(args: &DelegateArgs, read: &ReadPlan, title: Option<&str>) -> Result<Reply, Failure> {
+fn dry_run(
+    args: &DelegateArgs,
+    read: &ReadPlan,
+    title: Option<&str>,
+    session: &Session,
+) -> Result<Reply, Failure> {
     let dry = ops::dry_run(&read.draft).map_err(|error| Failure::usage(error.to_string()))?;
     let waves = waves(&dry.workflow, &dry.imported);
     let steps = dry_steps(&dry.workflow, &dry.imported, Some(&waves));
@@ -325,7 +348,7 @@ fn dry_run(args: &DelegateArgs, read: &ReadPlan, title: Option<&str>) -> Result<
     let mut head = format!("{shown}  {}", plain(title.unwrap_or("")));
     head.push_str(&format!(" · {}", read.draft.kind));
     if !read.draft.phases.is_empty() {
-        head.push_str(&format!(" · {} phases", read.draft.phases.len()));
+        head.push_str(&format!(" · {}", count(read.draft.phases.len(), "phase")));
     }
     reply.lines.push(Line::Text(head));
     let widest = waves.iter().map(Vec::len).max().unwrap_or(0);
@@ -337,8 +360,9 @@ fn dry_run(args: &DelegateArgs, read: &ReadPlan, title: Option<&str>) -> Result<
     };
     let gate_word = if gates == 1 { "gate" } else { "gates" };
     reply.lines.push(Line::Text(format!(
-        "{} steps: {tasks} tasks{already} and {gates} {gate_word} · never more than {widest} at once",
-        steps.len()
+        "{}: {}{already} and {gates} {gate_word} · never more than {widest} at once",
+        count(steps.len(), "step"),
+        count(tasks, "task")
     )));
     reply.lines.push(Line::Blank);
     wave_rows(&mut reply, &dry.workflow, &dry.imported, &waves);
@@ -350,15 +374,42 @@ fn dry_run(args: &DelegateArgs, read: &ReadPlan, title: Option<&str>) -> Result<
         reply.warnings.push((plain(&note.message), Some(at)));
     }
     reply.aside = vec![Line::Blank, Line::Text("dry run: nothing was recorded".into())];
-    let mut go = next(["delegate", "--plan", &read.path]);
-    if let Some(id) = &args.work_item {
-        go = go.with(["--work-item", id]);
+    // From stdin there is nothing left to read a second time.
+    if read.path == "-" {
+        return Ok(reply);
     }
+    let mut go = next(["delegate", "--plan", &read.path]);
+    go.argv.extend(repeated(args, session));
     if gates > 0 && args.gates.is_none() && !read.draft.format.is_native() {
         go = go.note("(--gates drop leaves the checkpoints out)");
     }
     reply.next.push(go);
     Ok(reply)
+}
+
+/// The flags of this command again, so that the hint delegates what was looked at.
+fn repeated(args: &DelegateArgs, session: &Session) -> Vec<String> {
+    use clap::ValueEnum as _;
+    let mut words = Vec::new();
+    let mut add = |flag: &str, value: Option<String>| {
+        if let Some(value) = value {
+            words.extend([flag.to_owned(), value]);
+        }
+    };
+    let name = |value: clap::builder::PossibleValue| value.get_name().to_owned();
+    add("--work-item", args.work_item.clone());
+    add("--plan-format", args.plan_format.and_then(|f| f.to_possible_value()).map(name));
+    add("--gates", args.gates.and_then(|gates| gates.to_possible_value()).map(name));
+    add("--title", args.title.clone());
+    add("--priority", args.priority.map(|priority| priority.to_string()));
+    for label in &args.label {
+        add("--label", Some(label.clone()));
+    }
+    add("--owner", args.owner.clone());
+    add("--executor", session.who.executor.clone());
+    add("--principal", session.who.principal.clone());
+    add("--request-id", session.who.request_id.clone());
+    words
 }
 
 /// The table of waves, a line a wave, imported steps where they stand.
@@ -371,7 +422,7 @@ fn wave_rows(
     reply.lines.push(Line::Row(["  wave", "phase", "steps", ""].map(str::to_owned).to_vec()));
     let phase = |at: usize| {
         let source = workflow.steps()[at].definition.source.as_ref();
-        source.and_then(|source| source.phase.clone()).unwrap_or_default()
+        source.and_then(|source| source.phase.as_deref()).map(plain).unwrap_or_default()
     };
     let mut rows: Vec<(usize, Vec<String>)> = Vec::new();
     for (n, wave) in waves.iter().enumerate() {

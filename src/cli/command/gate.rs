@@ -174,7 +174,8 @@ fn reject(args: &RejectArgs, session: &Session) -> Result<Reply, Failure> {
             marks(&mut lines, data.self_review, data.role_unchecked);
         }
         None => {
-            lines.push(said("unchanged", "this request was answered before: nothing recorded"));
+            let rest = format!("{item} {key} was rejected so before: nothing recorded");
+            lines.push(said("unchanged", rest));
         }
     }
     if let Some(open) = &open {

@@ -13,7 +13,7 @@ use crate::ledger::Founded;
 
 pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> {
     if let Some(remote) = args.remote.as_ref().filter(|remote| !remote.is_empty()) {
-        let message = format!("--remote {remote}: this version has no shared remote yet");
+        let message = format!("--remote {remote}: this version does not have a shared remote yet");
         return Err(Failure::new(Exit::Usage, "config", message));
     }
     let settings = session.settings()?;

@@ -71,13 +71,24 @@ pub(super) fn run(args: &LogArgs, session: &Session, ui: &mut Ui<'_>) -> Result<
         cells.extend([
             subject,
             event.kind().name().to_owned(),
-            event.actor.id.to_string(),
+            who(event),
             short(&event.outcome.summary, 100),
         ]);
         reply.lines.push(Line::Row(cells));
         reply.quiet.push_str(&format!("{}\t{}\n", event.id, event.kind().name()));
     }
     Ok(reply)
+}
+
+/// Executors work; principals decide gates and reviews.
+fn who(event: &crate::domain::event::Event) -> String {
+    use crate::domain::event::EventKind as Kind;
+    match event.kind() {
+        Kind::GateApproved | Kind::GateRejected | Kind::ReviewFlagged | Kind::ReviewCleared => {
+            event.actor.principal.to_string()
+        }
+        _ => event.actor.id.to_string(),
+    }
 }
 
 /// An artifact as JSON, word for word what is sealed.

@@ -61,7 +61,9 @@ pub(super) fn run(args: &ReviewCommand, session: &Session) -> Result<Reply, Fail
             }
         }
         (false, _) => {
-            let rest = format!("{item} is under review already: nothing recorded");
+            let so =
+                if word == "flagged" { "is under review already" } else { "was cleared before" };
+            let rest = format!("{item} {so}: nothing recorded");
             reply.lines.push(said("unchanged", rest));
             reply.next.push(next(["status", item.as_str()]));
         }

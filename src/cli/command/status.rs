@@ -206,6 +206,11 @@ fn one(fold: &ItemFold, session: &Session, ui: &Ui<'_>) -> Reply {
     }
     let own = session.asker().executor;
     let held = open.held.iter().find(|(_, by)| own.as_ref().is_none_or(|own| own == by));
+    if report.review.is_some() {
+        let clear = ["review", "clear", "--work-item", report.work_item_id.as_str()];
+        reply.next = vec![next(clear).with(["--rationale", "…"])];
+        return reply;
+    }
     reply.next = match held {
         Some((step, _)) => {
             let id = report.work_item_id.as_str();
@@ -253,6 +258,8 @@ fn step_rows(lines: &mut Vec<Line>, report: &ItemReport, session: &Session, ui: 
             ("done" | "imported" | "skipped", _) => '✓',
             ("held", _) => '●',
             ("ready", _) => '○',
+            // It waits for a step of its own item, not for a person.
+            ("blocked", _) if !step.waits_for.is_empty() => '·',
             ("needs-requeue" | "blocked", _) => '!',
             (_, true) => '◆',
             _ => '·',

@@ -289,6 +289,9 @@ pub(super) fn clear(room: &Room<'_>, ask: &ClearReview) -> Result<Decided, Refus
     let links = match &review.flagged {
         Some(flag) => vec![link("clears", &flag.event)],
         None if asked_by_policy && !review.decided => vec![link("item", &room.state.registered)],
+        None if review.decided && review.rationale.as_ref() == Some(&ask.rationale) => {
+            return Ok(Decided::Unchanged(Unchanged::Cleared));
+        }
         None => return Err(Refusal::NotUnderReview { item: room.item() }),
     };
     let fact = room.fact(

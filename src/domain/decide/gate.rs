@@ -7,6 +7,7 @@ use super::super::id::{Digest, PrincipalId, RoleName, StepKey};
 use super::super::refusal::Refusal;
 use super::super::schedule::{Answer, Hold, direct_blockers};
 use super::super::state::{Done, ItemState, Standing};
+use super::super::transition::AttemptPhase;
 use super::super::workflow::{GateDefinition, SelfReview, Workflow};
 use super::{Decided, LINKS, Room, Unchanged, flow, link, outcome, text};
 
@@ -40,6 +41,9 @@ struct Admitted {
 pub(super) fn approve(room: &Room<'_>, ask: &ApproveGate) -> Result<Decided, Refusal> {
     text("the reason", &ask.reason)?;
     ask.follow_ups.iter().try_for_each(|todo| text("a follow-up", todo))?;
+    if let Some(unchanged) = approved_before(room, &ask.step) {
+        return Ok(Decided::Unchanged(unchanged));
+    }
     let (at, gate) = pending(room, &ask.step)?;
     let admitted = admit(room, at, gate)?;
     let attempt = room.current(at);
@@ -91,6 +95,9 @@ pub(super) fn approve(room: &Room<'_>, ask: &ApproveGate) -> Result<Decided, Ref
 pub(super) fn reject(room: &Room<'_>, ask: &RejectGate) -> Result<Decided, Refusal> {
     text("the reason", &ask.reason)?;
     ask.follow_ups.iter().try_for_each(|todo| text("a follow-up", todo))?;
+    if let Some(unchanged) = rejected_before(room, &ask.step, &ask.reason) {
+        return Ok(Decided::Unchanged(unchanged));
+    }
     let (at, gate) = pending(room, &ask.step)?;
     let admitted = admit(room, at, gate)?;
     let Some(to) = ask.return_to.as_ref().or(gate.reject_to.as_ref()) else {
@@ -167,6 +174,30 @@ pub(super) fn reject(room: &Room<'_>, ask: &RejectGate) -> Result<Decided, Refus
         }),
     ));
     Ok(Decided::Facts(facts))
+}
+
+/// The gate passed, and this principal's yes is one of those it passed by.
+fn approved_before(room: &Room<'_>, key: &StepKey) -> Option<Unchanged> {
+    let at = room.workflow.position(key)?;
+    let gate = room.workflow.steps()[at].definition.gate.as_ref()?;
+    let attempt = room.state.steps[at].current()?;
+    let principal = &room.moment.actor.principal;
+    let said = attempt.approvals.iter().any(|approval| approval.principal == *principal);
+    (attempt.phase == AttemptPhase::Approved && said).then(|| Unchanged::Approved {
+        attempt: room.current(at),
+        approvals: u32::try_from(attempt.approvals.len()).unwrap_or(u32::MAX),
+        quorum: gate.quorum(),
+    })
+}
+
+/// This principal said no with these words, and the gate has not opened again since.
+fn rejected_before(room: &Room<'_>, key: &StepKey, reason: &str) -> Option<Unchanged> {
+    let at = room.workflow.position(key)?;
+    let state = &room.state.steps[at];
+    let end = state.attempts.last().filter(|a| a.phase == AttemptPhase::Rejected)?.end.as_ref()?;
+    let same = end.principal == room.moment.actor.principal && end.summary == reason;
+    let waits = state.standing() == Standing::Untouched;
+    (same && waits).then(|| Unchanged::Rejected { attempt: room.current(at) })
 }
 
 fn void_step(room: &Room<'_>, at: usize) -> VoidStep {

@@ -81,8 +81,12 @@ pub enum Unchanged {
     Queued { attempt: AttemptId },
     /// This principal approved the same outputs in this round.
     Approved { attempt: AttemptId, approvals: u32, quorum: u32 },
+    /// This principal rejected the gate before, with this reason, and it has not opened again.
+    Rejected { attempt: AttemptId },
     /// The item is under review already.
     Flagged,
+    /// The suspicion was dropped before, with this rationale.
+    Cleared,
     /// The step was skipped before.
     Skipped,
 }
@@ -249,7 +253,11 @@ impl Room<'_> {
             step: attempt.key().clone(),
             attempt: attempt.clone(),
             phase: found.map_or(super::transition::AttemptPhase::Absent, |found| found.phase),
-            by: end.map(|end| end.by.clone()),
+            // People decide gates: the principal is who.
+            by: end.and_then(|end| match at.map(|at| self.workflow.steps()[at].is_gate()) {
+                Some(true) => end.principal.as_str().parse().ok(),
+                _ => Some(end.by.clone()),
+            }),
             at: end.map(|end| end.at),
             summary: end.map(|end| end.summary.clone()),
             now: now.map(|at| self.current(at)),
