@@ -664,6 +664,12 @@ fn stopped(mut failure: Failure, found: &Stop) -> Failure {
 pub(super) fn ops(error: &OpsError, asker: &Asker) -> Failure {
     match error {
         OpsError::Ledger(error) => ledger(error, asker),
+        OpsError::Cancelled { attempt } => {
+            Failure::new(Exit::Cancelled, "cancelled", error.to_string())
+                .data(json!({ "attemptId": attempt }))
+                .note(format!("nothing was recorded; {attempt} is still yours"))
+                .then(Next { argv: asker.whole.clone(), note: None })
+        }
         OpsError::CheckNotRun { criterion, .. } => {
             Failure::new(Exit::Outside, "check-not-run", plain(&error.to_string()))
                 .data(json!({ "criterion": criterion }))

@@ -45,7 +45,14 @@ fn dirty(work_dir: &Path) -> Dirty {
     ]
     .map(str::to_owned);
     let env = [("LC_ALL".to_owned(), "C".to_owned())];
-    let program = Program { argv: &argv, dir: work_dir, env: &env, timeout: LIMIT, keep: 1024 };
+    let program = Program {
+        argv: &argv,
+        dir: work_dir,
+        env: &env,
+        timeout: LIMIT,
+        keep: 1024,
+        interruptible: false,
+    };
     match process::run(&program) {
         Ok(ended) if ended.exit_code == 0 && ended.output.is_empty() => Dirty::No,
         Ok(ended) if ended.exit_code == 0 => Dirty::Yes,

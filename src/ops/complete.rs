@@ -39,6 +39,9 @@ pub enum OpsError {
     Ledger(#[from] LedgerError),
     #[error("the check of {} failed: exit {}", .0.criterion.id, .0.run.exit_code)]
     CheckFailed(Box<CheckFailed>),
+    /// Asked to stop while a check ran: the check was ended, nothing was recorded.
+    #[error("cancelled while a check was running")]
+    Cancelled { attempt: AttemptId },
     #[error("the check of {criterion} did not run: {why}")]
     CheckNotRun { criterion: CriterionId, why: String },
 }
@@ -163,12 +166,21 @@ fn run_check(
     ];
     let timeout =
         check.timeout.as_ref().map_or(checks.timeout, |limit| Duration::from_secs(limit.seconds()));
-    let program =
-        Program { argv: &check.run, dir: checks.dir, env: &env, timeout, keep: checks.keep };
+    let program = Program {
+        argv: &check.run,
+        dir: checks.dir,
+        env: &env,
+        timeout,
+        keep: checks.keep,
+        interruptible: true,
+    };
     let ended = process::run(&program).map_err(|error| OpsError::CheckNotRun {
         criterion: criterion.id.clone(),
         why: error.to_string(),
     })?;
+    if ended.interrupted {
+        return Err(OpsError::Cancelled { attempt: attempt.clone() });
+    }
     let run = CheckRun {
         run: check.run.clone(),
         exit_code: ended.exit_code,

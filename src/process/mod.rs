@@ -28,6 +28,8 @@ pub struct Program<'a> {
     pub timeout: Duration,
     /// Bytes of output kept, half from each end; the digest covers all of it.
     pub keep: usize,
+    /// Ctrl-C ends the program and is told to the caller; otherwise it ends this process too.
+    pub interruptible: bool,
 }
 
 /// How a program ended.
@@ -36,6 +38,8 @@ pub struct Ended {
     /// 128 + N when signal N ended it, 124 at the time limit.
     pub exit_code: i32,
     pub timed_out: bool,
+    /// A person or the system asked this process to stop, so the program was ended.
+    pub interrupted: bool,
     pub duration: Duration,
     /// SHA-256 of everything it wrote to stdout and stderr, as it came.
     pub output_sha256: [u8; 32],
@@ -70,6 +74,7 @@ pub fn run(program: &Program<'_>) -> Result<Ended, NotStarted> {
         .stderr(twin);
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let watched = interrupt::watch();
     let start = Instant::now();
     let child = command.spawn().map_err(|error| not_started(error.to_string()));
     // The command holds the pipe's writing ends: without dropping it the reader never ends.
@@ -92,7 +97,13 @@ pub fn run(program: &Program<'_>) -> Result<Ended, NotStarted> {
         }
         drop(send.send((capture, true)));
     });
-    let (status, timed_out) = wait(&mut child, start, program.timeout);
+    let (status, timed_out) = wait(&mut child, start, program.timeout, &watched);
+    let interrupted = watched.caught();
+    if interrupted && !program.interruptible {
+        watched.go_on();
+    }
+    drop(watched);
+    let timed_out = timed_out && !interrupted;
     let duration = start.elapsed();
     let mut last = Capture::new(keep);
     let until = Instant::now() + LEAK;
@@ -107,13 +118,19 @@ pub fn run(program: &Program<'_>) -> Result<Ended, NotStarted> {
     Ok(Ended {
         exit_code: if timed_out { 124 } else { status.map_or(-1, code) },
         timed_out,
+        interrupted,
         duration,
         output_sha256: last.digest(),
         output: last.text(),
     })
 }
 
-fn wait(child: &mut Child, start: Instant, limit: Duration) -> (Option<ExitStatus>, bool) {
+fn wait(
+    child: &mut Child,
+    start: Instant,
+    limit: Duration,
+    watched: &interrupt::Watched,
+) -> (Option<ExitStatus>, bool) {
     let mut pause = Duration::from_millis(1);
     let mut asked: Option<Instant> = None;
     loop {
@@ -123,7 +140,7 @@ fn wait(child: &mut Child, start: Instant, limit: Duration) -> (Option<ExitStatu
             return (Some(status), asked.is_some());
         }
         match asked {
-            None if start.elapsed() >= limit => {
+            None if start.elapsed() >= limit || watched.caught() => {
                 end_group(child, false);
                 asked = Some(Instant::now());
             }
@@ -136,6 +153,89 @@ fn wait(child: &mut Child, start: Instant, limit: Duration) -> (Option<ExitStatu
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// Ctrl-C and SIGTERM while a program runs: its group is ended before anything else happens.
+#[cfg(unix)]
+mod interrupt {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+    use signal_hook::consts::{SIGINT, SIGTERM};
+
+    struct Flags {
+        /// Nothing runs: signals do what they always do.
+        idle: Arc<AtomicBool>,
+        caught: Arc<AtomicBool>,
+    }
+
+    static FLAGS: OnceLock<Flags> = OnceLock::new();
+    /// One program at a time is watched.
+    static TURN: Mutex<()> = Mutex::new(());
+
+    /// While it lives, signals are noted instead of obeyed.
+    pub(super) struct Watched {
+        _turn: std::sync::MutexGuard<'static, ()>,
+    }
+
+    fn flags() -> &'static Flags {
+        FLAGS.get_or_init(|| {
+            let flags = Flags {
+                idle: Arc::new(AtomicBool::new(true)),
+                caught: Arc::new(AtomicBool::new(false)),
+            };
+            for signal in [SIGINT, SIGTERM] {
+                // In this order: the default is taken while idle, the note is for the rest.
+                let default = signal_hook::flag::register_conditional_default(
+                    signal,
+                    Arc::clone(&flags.idle),
+                );
+                let noted = signal_hook::flag::register(signal, Arc::clone(&flags.caught));
+                drop((default, noted));
+            }
+            flags
+        })
+    }
+
+    pub(super) fn watch() -> Watched {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        flags().idle.store(false, Ordering::SeqCst);
+        Watched { _turn: turn }
+    }
+
+    impl Watched {
+        pub(super) fn caught(&self) -> bool {
+            flags().caught.load(Ordering::SeqCst)
+        }
+
+        /// What the signal would have done.
+        pub(super) fn go_on(&self) {
+            drop(signal_hook::low_level::emulate_default_handler(SIGINT));
+        }
+    }
+
+    impl Drop for Watched {
+        fn drop(&mut self) {
+            flags().idle.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod interrupt {
+    pub(super) struct Watched;
+
+    pub(super) fn watch() -> Watched {
+        Watched
+    }
+
+    impl Watched {
+        pub(super) fn caught(&self) -> bool {
+            false
+        }
+
+        pub(super) fn go_on(&self) {}
     }
 }
 
@@ -209,7 +309,9 @@ mod tests {
     fn sh(script: &str, timeout: Duration) -> Ended {
         let argv = ["sh".into(), "-c".into(), script.into()];
         let dir = Path::new("/");
-        run(&Program { argv: &argv, dir, env: &[], timeout, keep: 64 }).expect("sh starts")
+        let program =
+            Program { argv: &argv, dir, env: &[], timeout, keep: 64, interruptible: false };
+        run(&program).expect("sh starts")
     }
 
     #[test]
@@ -234,8 +336,14 @@ mod tests {
     fn a_signal_and_a_missing_program_are_told_apart() {
         assert_eq!(sh("kill -9 $$", LIMIT).exit_code, 137);
         let argv = ["/no/such/program".to_owned()];
-        let program =
-            Program { argv: &argv, dir: Path::new("/"), env: &[], timeout: LIMIT, keep: 64 };
+        let program = Program {
+            argv: &argv,
+            dir: Path::new("/"),
+            env: &[],
+            timeout: LIMIT,
+            keep: 64,
+            interruptible: false,
+        };
         assert!(run(&program).is_err());
     }
 

@@ -66,6 +66,10 @@ fn quoted(text: &str) -> String {
             '`' => quoted.push_str("#96;"),
             '\\' => quoted.push_str("#92;"),
             c if c.is_control() => quoted.push(' '),
+            // Bidi controls would reorder what a reader sees.
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                quoted.push(' ');
+            }
             c => quoted.push(c),
         }
     }

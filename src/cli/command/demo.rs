@@ -331,6 +331,7 @@ impl Demo<'_, '_> {
             env: &all,
             timeout: Duration::from_secs(60),
             keep: 4 * 1024 * 1024,
+            interruptible: false,
         };
         let ended = process::run(&program).map_err(|error| failed("starting git", &error))?;
         if ended.exit_code != 0 {
