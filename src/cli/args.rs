@@ -432,7 +432,7 @@ pub(super) struct LogArgs {
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     /// Only these items
-    #[arg(value_name = "ITEM")]
+    #[arg(value_name = "ITEM", conflicts_with = "tree")]
     pub items: Vec<String>,
     /// The format
     #[arg(long, value_parser = ["json"], default_value = "json")]

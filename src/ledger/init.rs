@@ -127,7 +127,7 @@ impl Located {
             let unknown = |error: LedgerError| LedgerError::Unknown { why: error.to_string() };
             barrier::reference(&ledger.store, ledger.settings.durability).map_err(unknown)?;
             ledger.check_is_ledger(commit).map_err(unknown)?;
-            Seen::trust(&ledger.store, commit)?.save(&ledger.cache);
+            Seen::first(&ledger.store, commit)?.save(&ledger.cache);
             ledger.remember(&lock, branch)?;
             let items = ledger.snapshot()?.item_ids()?.len();
             let founded = match from {

@@ -59,7 +59,7 @@ impl<'l> Snapshot<'l> {
         };
         let seen = match &known {
             Some(seen) => seen.clone().advance(store, tip)?,
-            None => Seen::trust(store, tip)?,
+            None => Seen::first(store, tip)?,
         };
         if known.as_ref() != Some(&seen) {
             seen.save(cache);

@@ -127,7 +127,14 @@ impl Ledger {
                 }
             };
             let base = repair.base(&snapshot)?;
-            let finished = enact(&snapshot, base, facts, definitions, workflow.as_ref())?;
+            let finished = enact(
+                &snapshot,
+                base,
+                repair.recovery.is_some(),
+                facts,
+                definitions,
+                workflow.as_ref(),
+            )?;
             let draft = self.draft(moment, &snapshot, base, &finished, repair, cleared.clone())?;
             barrier::objects(&self.store, settings.durability, &draft.written)?;
             match self.store.swap(Some(snapshot.tip), draft.commit, "stepseal: append") {
@@ -324,12 +331,15 @@ pub(super) struct Draft {
 fn enact(
     snapshot: &Snapshot<'_>,
     base: Oid,
+    repairing: bool,
     facts: Vec<Event>,
     definitions: Vec<(String, Vec<u8>)>,
     workflow: Option<&Arc<Workflow>>,
 ) -> Result<Finished, LedgerError> {
     let repaired;
-    let snapshot = if base == snapshot.root {
+    // What a correction puts right must not stop the correction, also where only the record of a
+    // foreign commit is missing and no file.
+    let snapshot = if base == snapshot.root && !repairing {
         snapshot
     } else {
         repaired = snapshot.with_root(base, None);

@@ -233,7 +233,7 @@ impl Ledger {
         report.findings.sort_by(|a, b| (a.class, &a.path).cmp(&(b.class, &b.path)));
         // A sound ledger becomes what this clone has seen.
         if report.findings.is_empty() && known.is_none() {
-            Seen::trust(&self.store, tip)?.save(&self.cache);
+            Seen::first(&self.store, tip)?.save(&self.cache);
         }
         Ok(report)
     }
@@ -682,6 +682,16 @@ impl Audit<'_> {
                 finding.before = self.before(Some(&commit));
                 finding.commit = Some(commit.clone());
                 self.report.findings.push(finding);
+            }
+        }
+        // What was put back without a foreign commit of its own, such as the README.
+        for recovery in seals.iter().filter_map(|(seal, _)| seal.recovery.as_ref()) {
+            let Some(commit) = recovery.foreign_commits.first() else { continue };
+            for file in &recovery.restored {
+                let told = self.report.corrected.iter().any(|(path, _)| *path == file.path);
+                if !told {
+                    self.report.corrected.push((file.path.clone(), commit.clone()));
+                }
             }
         }
         // An item that no seal knows cannot be stopped, or corrected by its name.

@@ -194,7 +194,9 @@ fn sniff(plan: PlanText<'_>) -> Result<PlanFormat, PlanError> {
     if text.lines().any(|line| line.trim_end() == "[[steps]]") {
         return Ok(PlanFormat::Toml);
     }
-    if speckit::sniff(plan.text).is_some() {
+    // A file of that name with a task in it is one, however few tasks it has.
+    let named = plan.path.is_some_and(|path| spec_folder(path).is_some());
+    if speckit::sniff(plan.text).is_some() || named {
         return Ok(PlanFormat::SpecKit);
     }
     let mut error = PlanError::new("this is no plan that is read here", None);

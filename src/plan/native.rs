@@ -64,10 +64,14 @@ fn yaml_message(error: &serde_saphyr::Error) -> String {
     let first = first.strip_prefix("error: ").unwrap_or(first);
     let cut = first.find(" at line ").or_else(|| first.find(" (line "));
     let first = cut.map_or(first, |cut| &first[..cut]);
-    match first.strip_prefix("line ").and_then(|rest| rest.split_once(": ")) {
-        Some((_, rest)) => rest.to_owned(),
-        None => first.to_owned(),
-    }
+    // What the library offers its own callers is no help to who wrote the file.
+    let advice = [", set DuplicateKeyPolicy", "; use from_str_multiple", ", use from_str_multiple"];
+    let first = advice.iter().fold(first, |text, advice| text.split(advice).next().unwrap_or(text));
+    let said = match first.strip_prefix("line ").and_then(|rest| rest.split_once(": ")) {
+        Some((_, rest)) => rest,
+        None => first,
+    };
+    said.replace("sequence start", "a list").replace("mapping start", "fields")
 }
 
 /// Turns the first problem into an error at its line; the others are named after it.

@@ -1,4 +1,4 @@
-//! A second scheduler, written from the sentences S1–S6 and G3 of DESIGN §5 and from nothing
+//! A second scheduler, written from the sentences S1–S6 and G3 (docs/rules.md) and from nothing
 //! else, quadratic and naive, held against the real one in random workflows at every moment of
 //! random play.
 

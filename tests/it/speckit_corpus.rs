@@ -254,7 +254,7 @@ fn sound(file: &str, draft: &Draft) {
     assert!(lines.is_sorted() && !lines.contains(&0), "{file}: warnings without order or line");
 }
 
-/// DESIGN S1 to S3, naively: every round starts all that may start, then finishes it.
+/// S1 to S3, naively: every round starts all that may start, then finishes it.
 fn run(file: &str, draft: &Draft) {
     let index: BTreeMap<&str, usize> =
         draft.steps.iter().enumerate().map(|(i, step)| (step.key.as_str(), i)).collect();

@@ -850,3 +850,20 @@ fn untouched_ledgers_are_sound() {
         }
     }
 }
+
+/// A clone that forgot what it saw looks again: forgetting is no way around a finding.
+#[test]
+fn forgetting_what_was_seen_hides_nothing() {
+    let room = Room::with_ledger();
+    room.ok(&["delegate", "--prompt", "x", "--work-item", "X"]);
+    room.ok(&["claim", "--next", "--quiet"]);
+    let path = room.ledger_file("attempt-claimed.json");
+    let changed = room.ledger_text(&path).replacen("claimed by", "taken by", 1);
+    room.tamper(&[(&path, Some(&changed))]);
+    for _ in 0..2 {
+        let ran = room.run(&["status", "X"]);
+        assert_eq!(ran.code, 10, "{ran}");
+        assert!(ran.stderr.contains(&path), "{ran}");
+        std::fs::remove_dir_all(room.repo().join(".git/stepseal")).expect("the caches");
+    }
+}

@@ -95,6 +95,11 @@ pub(super) fn withdrawn(room: &Room<'_>, index: usize, at: usize, reason: &str) 
     )
 }
 
+/// A reason as part of a sentence: the whole of it stands in the data.
+fn brief(reason: &str) -> String {
+    reason.chars().take(1000).collect()
+}
+
 /// The step an act is about, by key or by its last attempt; an older attempt has ended (C1).
 fn target(
     room: &Room<'_>,
@@ -168,7 +173,7 @@ fn lapse(room: &Room<'_>, at: usize, ask: &Requeue) -> Result<Decided, Refusal> 
         0,
         Some(at),
         Some(id),
-        outcome("lapsed", format!("{} no longer holds it", claim.executor)),
+        outcome("lapsed", format!("{} no longer holds it: {}", claim.executor, brief(&reason))),
         format!("claim {}", room.workflow.steps()[at].key),
         vec![link("claim", &claim.event)],
         EventData::ClaimLapsed(ClaimLapsed {
