@@ -76,7 +76,11 @@ impl Seen {
         serde_json::from_str(&cache.load_text(FILE)?).ok()
     }
 
+    /// Remembers it, unless a quicker command has seen more already.
     pub(super) fn save(&self, cache: &Cache) {
+        if Self::load(cache).is_some_and(|stored| stored.seq > self.seq) {
+            return;
+        }
         if let Ok(text) = serde_json::to_vec_pretty(self) {
             cache.write(FILE, &text);
         }

@@ -8,6 +8,7 @@ use super::super::session::{Act, Code, Session};
 use super::super::ui::{Line, Ui, plain, said, short};
 use super::super::view::{ClaimView, NothingView};
 use super::brief::describe;
+use super::{Open, onwards};
 use crate::domain::decide::{Attest, Claim};
 use crate::domain::id::{CriterionId, ItemId};
 use crate::domain::workflow::TimeLimit;
@@ -135,7 +136,9 @@ fn show(
     if let Some(executor) = &session.who.executor {
         complete = complete.with(["--executor", executor]);
     }
-    reply.next.push(complete);
+    let over = attempt.is_some_and(|attempt| attempt.phase.is_terminal());
+    reply.next =
+        if over { onwards(&claimed.item, &Open::of(&fold), session) } else { vec![complete] };
     // A record a line stays short on paper; the whole brief has its own verb.
     reply.lines.retain(|line| !matches!(line, Line::Blank));
     Ok(reply)

@@ -63,6 +63,8 @@ struct Open {
     done: bool,
     /// A tie among the ready ones, in words.
     tie: Option<String>,
+    /// Who may decide the first pending gate, where not everybody may.
+    deciders: Option<String>,
 }
 
 impl Open {
@@ -86,11 +88,13 @@ impl Open {
                 | Answer::Waiting => {}
             }
         }
+        let deciders = gates.first().and_then(|gate| deciders(workflow, gate));
         Self {
             ready: schedule.ready.iter().map(|&at| key(at)).collect(),
             gates,
             held,
             done: schedule.done.iter().all(|done| *done),
+            deciders,
             tie: tie(workflow, &schedule.ready),
         }
     }
@@ -108,6 +112,14 @@ impl Open {
         }
         words
     }
+}
+
+/// `for p1, p2 or members of role lead`.
+fn deciders(workflow: &Workflow, gate: &StepKey) -> Option<String> {
+    let approvers = workflow.step(gate)?.definition.gate.as_ref()?.approvers.as_ref()?;
+    let mut who: Vec<String> = approvers.ids.iter().map(ToString::to_string).collect();
+    who.extend(approvers.roles.iter().map(|role| format!("members of role {role}")));
+    (!who.is_empty()).then(|| format!("for {}", who.join(" or ")))
 }
 
 fn tie(workflow: &Workflow, ready: &[usize]) -> Option<String> {
@@ -134,12 +146,22 @@ fn onwards(item: &ItemId, open: &Open, session: &Session) -> Vec<super::error::N
         Some(executor) => next.with(["--executor", executor]),
         None => next,
     };
+    // One task at a time: who holds a step of this item is told to end it.
+    let asker = session.asker().executor;
+    if let Some((step, _)) = open.held.iter().find(|(_, by)| Some(by) == asker.as_ref()) {
+        let words = ["complete", "--work-item", item.as_str(), "--step", step.as_str()];
+        return vec![with(next(words).with(["--outcome", "…"]))];
+    }
     if let Some(step) = open.ready.first() {
         return vec![with(next(["claim", "--work-item", item.as_str(), "--step", step.as_str()]))];
     }
     if let Some(gate) = open.gates.first() {
         let approve = ["gate", "approve", "--work-item", item.as_str(), "--step", gate.as_str()];
-        return vec![next(approve).with(["--reason", "…"])];
+        let approve = next(approve).with(["--reason", "…"]);
+        return vec![match &open.deciders {
+            Some(who) => approve.note(who.clone()),
+            None => approve,
+        }];
     }
     if open.done {
         return vec![next(["verify"])];

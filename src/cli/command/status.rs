@@ -394,6 +394,12 @@ fn facts(fold: &ItemFold, schedule: &Schedule, at: usize) -> Vec<WhyNotFact> {
                 let text = format!("{} {rule}. Open: {}", step.key, names(&implied, 12));
                 say("order", text, implied);
             }
+            for &before in &open {
+                if let Answer::NeedsRequeue { attempt, ended } = &schedule.answers[before] {
+                    let text = format!("{attempt} ended as {}; it needs a requeue", ended.word());
+                    say("ended", text, vec![key(before)]);
+                }
+            }
             for need in written.iter().filter(|need| !schedule.done[**need]) {
                 let source = step.definition.source.as_ref();
                 let line = source.and_then(|s| s.needs.iter().find(|n| n.key == key(*need)));
