@@ -19,7 +19,7 @@ pub use event::{SCHEMA_VERSION, decode_event, encode_event};
 pub use json::{EVENT_LIMIT, PaperError, decode, encode};
 pub use merkle::{Frontier, leaf};
 pub use path::{
-    HANDOFF, LEDGER_DOC, LEDGER_FOLDER, README, SEALS, WORKFLOWS, assignment_path, busy_path,
+    HANDOFF, LEDGER_DOC, LEDGER_FOLDER, README, SEALS, WORKFLOWS, assignment_folder, busy_path,
     event_path, item_folder, ledger_event_path, parse_event_name, parse_seal_path, schedule_path,
     seal_path, shard_folder, workflow_path,
 };

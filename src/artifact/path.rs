@@ -1,7 +1,7 @@
 //! The tree's layout (L2): one layout, no options.
 
 use crate::domain::event::EventKind;
-use crate::domain::id::{AttemptId, Digest, ExecutorId, ItemId, StepKey, WorkflowName};
+use crate::domain::id::{Digest, ExecutorId, ItemId, StepKey, WorkflowName};
 
 /// The ledger's format version.
 pub const LEDGER_DOC: &str = "artifacts/ledger.json";
@@ -68,10 +68,10 @@ pub fn workflow_path(name: &WorkflowName, version: u32) -> String {
     format!("{WORKFLOWS}/{name}/v{version}.json")
 }
 
-/// `artifacts/claims/HH/ITEM/ATTEMPT.json`.
+/// `artifacts/claims/HH/ITEM`, which holds one `ATTEMPT.json` an assignment.
 #[must_use]
-pub fn assignment_path(item: &ItemId, attempt: &AttemptId) -> String {
-    format!("artifacts/claims/{}/{item}/{attempt}.json", item.shard())
+pub fn assignment_folder(item: &ItemId) -> String {
+    format!("artifacts/claims/{}/{item}", item.shard())
 }
 
 /// `artifacts/schedule/HH/ITEM.json`.

@@ -165,7 +165,10 @@ fn refuse(mut failure: Failure, command: &str, prefix: &[String], ui: &mut Ui<'_
             recorded: failure.recorded.json(),
             next: failure.next.iter().map(|next| next.argv.clone()).collect(),
         };
-        ui.data(&pretty(&serde_json::to_value(document).unwrap_or(Value::Null)));
+        let document = serde_json::to_value(document).unwrap_or(Value::Null);
+        // `log` answers one document a line, and so it refuses.
+        let text = if command == "log" { format!("{document}\n") } else { pretty(&document) };
+        ui.data(&text);
         return failure.exit.code();
     }
     ui.error(&failure.message);

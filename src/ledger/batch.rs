@@ -8,7 +8,7 @@ use super::error::LedgerError;
 use super::fold::{ItemFold, Sealed};
 use super::tree::Changes;
 use crate::artifact::{
-    self, AssignmentDoc, BusyDoc, PaperError, ScheduleDoc, assignment_path, busy_path, encode,
+    self, AssignmentDoc, BusyDoc, PaperError, ScheduleDoc, assignment_folder, busy_path, encode,
     schedule_path,
 };
 use crate::domain::event::Event;
@@ -128,15 +128,15 @@ impl Batch {
         let mut items = BTreeMap::new();
         for (id, touched) in self.items {
             let Some(now) = touched.now else { continue };
-            let was = touched.before.as_ref().map(derived_files).unwrap_or_default();
-            let is = derived_files(&now);
+            let was = touched.before.as_ref().map(self::derived).unwrap_or_default();
+            let is = self::derived(&now);
             for path in was.keys().filter(|path| !is.contains_key(*path)) {
                 // A later item of this batch may have claimed for the same executor.
                 derived.entry(path.clone()).or_insert(None);
             }
-            for (path, bytes) in is {
-                if was.get(&path) != Some(&bytes) {
-                    derived.insert(path, Some(bytes));
+            for (path, doc) in is {
+                if was.get(&path) != Some(&doc) {
+                    derived.insert(path, Some(doc.encode()));
                 }
             }
             items.insert(id, now);
@@ -145,16 +145,41 @@ impl Batch {
     }
 }
 
+/// A derived file before it is written down: comparing two is cheaper than encoding them.
+#[derive(PartialEq)]
+enum Derived {
+    Schedule(Box<ScheduleDoc>),
+    Assignment(Box<AssignmentDoc>),
+    Busy(Box<BusyDoc>),
+}
+
+impl Derived {
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Schedule(doc) => encode(doc),
+            Self::Assignment(doc) => encode(doc),
+            Self::Busy(doc) => encode(doc),
+        }
+    }
+}
+
 /// Every derived file of an item, as its events give them (L2).
 pub(super) fn derived_files(fold: &ItemFold) -> BTreeMap<String, Vec<u8>> {
+    derived(fold).into_iter().map(|(path, doc)| (path, doc.encode())).collect()
+}
+
+fn derived(fold: &ItemFold) -> BTreeMap<String, Derived> {
     let ItemFold { state, workflow } = fold;
     let mut files = BTreeMap::new();
-    files.insert(schedule_path(&state.id), encode(&ScheduleDoc::of(workflow, state)));
+    let schedule = ScheduleDoc::of(workflow, state);
+    files.insert(schedule_path(&state.id), Derived::Schedule(Box::new(schedule)));
+    let folder = assignment_folder(&state.id);
     for doc in AssignmentDoc::of(workflow, state) {
-        files.insert(assignment_path(&state.id, &doc.attempt_id), encode(&doc));
+        let path = format!("{folder}/{}.json", doc.attempt_id);
+        files.insert(path, Derived::Assignment(Box::new(doc)));
     }
     for doc in BusyDoc::of(workflow, state) {
-        files.insert(busy_path(&doc.executor), encode(&doc));
+        files.insert(busy_path(&doc.executor), Derived::Busy(Box::new(doc)));
     }
     files
 }
