@@ -9,7 +9,7 @@ use crate::domain::decide::gate_digest;
 use crate::domain::id::{
     AttemptAlias, AttemptId, ClaimId, Digest, ExecutorId, ItemId, PrincipalId, StepKey,
 };
-use crate::domain::schedule::{Answer, Hold, NAMED, Schedule, direct_blockers};
+use crate::domain::schedule::{Answer, NAMED, Schedule, direct_blockers};
 use crate::domain::state::{Approval, ItemState};
 use crate::domain::workflow::{GateKind, Workflow};
 
@@ -274,20 +274,10 @@ impl ScheduleDoc {
 fn blocked(workflow: &Workflow, schedule: &Schedule, item: &ItemState, at: usize) -> BlockedStep {
     let step = &workflow.steps()[at];
     let (blocked_by, reason) = match &schedule.answers[at] {
-        Answer::Held { hold, .. } => match hold {
-            Hold::Review => (Vec::new(), "the item is under review".to_owned()),
-            Hold::Item(phase) => (Vec::new(), format!("the item is {}", phase.word())),
-            Hold::Blockers(ids) => {
-                let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-                (Vec::new(), format!("blocked by {}", ids.join(", ")))
-            }
-            Hold::Constraint { constraint, by, in_progress } => {
-                let by = workflow.steps()[*by].key.clone();
-                let how = if *in_progress { "is in progress" } else { "goes first" };
-                let reason = format!("shares {constraint} with {by}, which {how}");
-                (vec![by], reason)
-            }
-        },
+        Answer::Held { hold, .. } => {
+            let (by, reason) = hold.reason(workflow);
+            (by.into_iter().collect(), reason)
+        }
         Answer::NeedsRequeue { attempt, ended } => {
             (Vec::new(), format!("{attempt} ended as {}; it needs a requeue", ended.word()))
         }

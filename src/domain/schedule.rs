@@ -59,6 +59,27 @@ pub enum Hold {
     Constraint { constraint: ConstraintName, by: usize, in_progress: bool },
 }
 
+impl Hold {
+    /// Why, in words, and the step it waits for, where it is one of the item's own.
+    #[must_use]
+    pub fn reason(&self, workflow: &Workflow) -> (Option<StepKey>, String) {
+        match self {
+            Self::Review => (None, "the item is under review".to_owned()),
+            Self::Item(phase) => (None, format!("the item is {}", phase.word())),
+            Self::Blockers(ids) => {
+                let ids: Vec<_> = ids.iter().map(CriterionId::as_str).collect();
+                (None, format!("blocked by {}", ids.join(", ")))
+            }
+            Self::Constraint { constraint, by, in_progress } => {
+                let by = workflow.steps()[*by].key.clone();
+                let how = if *in_progress { "is in progress" } else { "goes first" };
+                let reason = format!("shares {constraint} with {by}, which {how}");
+                (Some(by), reason)
+            }
+        }
+    }
+}
+
 /// The scheduler's answer for a whole item.
 #[derive(Debug, Clone)]
 pub struct Schedule {

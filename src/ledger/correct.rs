@@ -11,7 +11,7 @@ use super::seen::{self, Check, Seen};
 use super::snapshot::Snapshot;
 use super::transact::{Receipt, Repair, Verdict};
 use super::tree::{self, Changes};
-use super::verify::{DOCUMENTS, sealed_bytes};
+use super::verify::{DOCUMENTS, last_change, sealed_bytes};
 use super::{Class, Ledger, VerifyOptions};
 use crate::artifact::{self, Recovery, Restored, Seal};
 use crate::domain::event::{
@@ -239,7 +239,7 @@ impl Ledger {
         }
         let foreign_commit = match named {
             Some(commit) => Some(commit.clone()),
-            None => history.last_change(&self.store, path)?,
+            None => last_change(&self.store, &history.line, path)?,
         };
         let action = if right.is_none() { CorrectionAction::Removed } else { action };
         let found = now.map(|bytes| Digest::of(&bytes));
@@ -353,24 +353,6 @@ struct History {
 struct Blame {
     paths: BTreeMap<String, String>,
     merges: Vec<String>,
-}
-
-impl History {
-    fn last_change(
-        &self,
-        store: &super::store::Store,
-        path: &str,
-    ) -> Result<Option<String>, LedgerError> {
-        let (mut last, mut before) = (None, None);
-        for (oid, commit) in &self.line {
-            let here = tree::find(store, commit.tree, path)?.map(|entry| entry.oid);
-            if here != before {
-                last = Some(oid.to_string());
-            }
-            before = here;
-        }
-        Ok(last)
-    }
 }
 
 fn is_derived(path: &str) -> bool {

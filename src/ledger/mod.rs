@@ -149,10 +149,4 @@ impl Ledger {
     pub fn work_dir(&self) -> Option<&Path> {
         self.store.work_dir()
     }
-
-    /// This work tree's own git folder, where what only it knows is kept.
-    #[must_use]
-    pub fn git_dir(&self) -> PathBuf {
-        self.store.git_dir().to_path_buf()
-    }
 }

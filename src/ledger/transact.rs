@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use git2::{ObjectType, Oid};
 
-use super::barrier::{self, Durability};
+use super::barrier;
 use super::batch::{Batch, Finished};
 use super::cache::Cache;
 use super::error::LedgerError;
@@ -339,11 +339,11 @@ fn enact(
     let repaired;
     // What a correction puts right must not stop the correction, also where only the record of a
     // foreign commit is missing and no file.
-    let snapshot = if base == snapshot.root && !repairing {
-        snapshot
-    } else {
+    let snapshot = if repairing {
         repaired = snapshot.with_root(base, None);
         &repaired
+    } else {
+        snapshot
     };
     let mut batch = Batch::new(snapshot.ledger()?.clone());
     for (path, bytes) in definitions {
@@ -425,16 +425,4 @@ fn message(events: &[Sealed], seal: &Seal) -> String {
 fn who(event: &Event) -> &str {
     let gate = matches!(event.kind(), EventKind::GateApproved | EventKind::GateRejected);
     if gate { event.actor.principal.as_str() } else { event.actor.id.as_str() }
-}
-
-impl Settings {
-    /// What tests and the demo use: no lock to wait long for, nothing flushed.
-    #[must_use]
-    pub fn quick() -> Self {
-        Self {
-            durability: Durability::Process,
-            lock_wait: Duration::from_secs(10),
-            program: concat!("stepseal ", env!("CARGO_PKG_VERSION")).into(),
-        }
-    }
 }

@@ -291,7 +291,7 @@ impl Audit<'_> {
 
     /// Whether the commit that gave a path its content says it sealed something.
     fn sealed_by(&self, path: &str) -> Result<bool, LedgerError> {
-        let last = self.last_change(path)?;
+        let last = last_change(self.store, &self.line, path)?;
         let commit = self.line.iter().find(|(oid, _)| Some(oid.to_string()) == last);
         Ok(commit.is_some_and(|(_, commit)| trailer(commit).is_some()))
     }
@@ -373,7 +373,7 @@ impl Audit<'_> {
                         ),
                     };
                     finding.seal = Some(seq);
-                    finding.commit = self.last_change(path)?;
+                    finding.commit = last_change(self.store, &self.line, path)?;
                     finding.before = self.before(finding.commit.as_deref());
                     self.report.findings.push(finding);
                     // History has it as it was, so what follows can still be judged.
@@ -418,7 +418,6 @@ impl Audit<'_> {
 
     /// The commit that gave a path the content it has now, if that is not the one that added it.
     fn changed_later(&self, path: &str) -> Result<Option<String>, LedgerError> {
-        let now = tree::find(self.store, self.root, path)?.map(|entry| entry.oid);
         let (mut first, mut last, mut before) = (None, None, None);
         for (oid, commit) in &self.line {
             let here = tree::find(self.store, commit.tree, path)?.map(|entry| entry.oid);
@@ -430,7 +429,6 @@ impl Audit<'_> {
             }
             before = here;
         }
-        let _ = now;
         Ok(last.filter(|last| Some(*last) != first).map(|oid| oid.to_string()))
     }
 
@@ -931,24 +929,11 @@ impl Audit<'_> {
             if busy || finding.item.as_ref().is_some_and(|item| unjudged.contains(item)) {
                 continue;
             }
-            finding.commit = self.last_change(path)?;
+            finding.commit = last_change(self.store, &self.line, path)?;
             finding.before = self.before(finding.commit.as_deref());
             self.report.findings.push(finding);
         }
         Ok(())
-    }
-
-    /// The commit that gave a path the content it has now.
-    fn last_change(&self, path: &str) -> Result<Option<String>, LedgerError> {
-        let (mut last, mut before) = (None, None);
-        for (oid, commit) in &self.line {
-            let here = tree::find(self.store, commit.tree, path)?.map(|entry| entry.oid);
-            if here != before {
-                last = Some(oid.to_string());
-            }
-            before = here;
-        }
-        Ok(last)
     }
 
     /// Remembered and given marks are still a prefix.
@@ -1050,6 +1035,23 @@ pub(super) fn sealed_bytes(
         }
     }
     Ok(None)
+}
+
+/// The commit of a line that gave a path the content it has at its end.
+pub(super) fn last_change(
+    store: &Store,
+    line: &[(Oid, Commit)],
+    path: &str,
+) -> Result<Option<String>, LedgerError> {
+    let (mut last, mut before) = (None, None);
+    for (oid, commit) in line {
+        let here = tree::find(store, commit.tree, path)?.map(|entry| entry.oid);
+        if here != before {
+            last = Some(oid.to_string());
+        }
+        before = here;
+    }
+    Ok(last)
 }
 
 /// The JSON pointer of the first place where two documents differ.

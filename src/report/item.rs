@@ -8,7 +8,7 @@ use crate::domain::event::Baseline;
 use crate::domain::id::{
     AttemptId, ClaimId, CriterionId, Digest, ExecutorId, ItemId, PrincipalId, StepKey,
 };
-use crate::domain::schedule::{Answer, Hold, Schedule, direct_blockers};
+use crate::domain::schedule::{Answer, Schedule, direct_blockers};
 use crate::domain::state::{Done, ItemState, Standing, standing_word};
 use crate::domain::status::{Status, statuses};
 use crate::domain::workflow::{GateKind, Workflow};
@@ -333,20 +333,10 @@ fn waits(workflow: &Workflow, schedule: &Schedule, at: usize) -> (Vec<StepKey>, 
             let reason = format!("waits for {}{more}", names.join(", "));
             (keys, Some(reason))
         }
-        Answer::Held { hold, .. } => match hold {
-            Hold::Review => (Vec::new(), Some("the item is under review".into())),
-            Hold::Item(phase) => (Vec::new(), Some(format!("the item is {}", phase.word()))),
-            Hold::Blockers(ids) => {
-                let ids: Vec<_> = ids.iter().map(CriterionId::as_str).collect();
-                (Vec::new(), Some(format!("blocked by {}", ids.join(", "))))
-            }
-            Hold::Constraint { constraint, by, in_progress } => {
-                let by = workflow.steps()[*by].key.clone();
-                let how = if *in_progress { "is in progress" } else { "goes first" };
-                let reason = format!("shares {constraint} with {by}, which {how}");
-                (vec![by], Some(reason))
-            }
-        },
+        Answer::Held { hold, .. } => {
+            let (by, reason) = hold.reason(workflow);
+            (by.into_iter().collect(), Some(reason))
+        }
         Answer::NeedsRequeue { attempt, ended } => {
             (Vec::new(), Some(format!("{attempt} ended as {}", ended.word())))
         }

@@ -80,13 +80,7 @@ pub(super) fn run(
         (true, EndingArg::Failed) => "failed",
         (true, EndingArg::Rejected) => "rejected",
     };
-    let open = match Open::after(&receipt, &item) {
-        Some(open) => open,
-        None => {
-            let snapshot = act.ledger.snapshot().map_err(|e| session.ledger_failure(&e))?;
-            Open::of(&snapshot.known_item(&item).map_err(|e| session.ledger_failure(&e))?)
-        }
-    };
+    let open = Open::now(&receipt, &act.ledger, &item, session)?;
     let mut reply = Reply::new(
         "complete",
         &CompleteView {

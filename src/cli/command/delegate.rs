@@ -125,13 +125,7 @@ fn register(
     let done = &receipt.value;
     let of = |state| done.imported.iter().filter(|step| step.state == state).count();
     let (imported, skipped) = (of(ImportedState::Done), of(ImportedState::Skipped));
-    let open = match Open::after(&receipt, &item) {
-        Some(open) => open,
-        None => {
-            let snapshot = act.ledger.snapshot().map_err(|e| session.ledger_failure(&e))?;
-            Open::of(&snapshot.known_item(&item).map_err(|e| session.ledger_failure(&e))?)
-        }
-    };
+    let open = Open::now(&receipt, &act.ledger, &item, session)?;
     let version = format!("{}@{}", done.workflow.name, done.workflow.version);
     let mut reply = Reply::new(
         "delegate",

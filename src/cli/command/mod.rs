@@ -27,7 +27,7 @@ use super::ui::Ui;
 use crate::domain::id::{ItemId, StepKey};
 use crate::domain::schedule::{Answer, Schedule};
 use crate::domain::workflow::Workflow;
-use crate::ledger::{ItemFold, Receipt};
+use crate::ledger::{ItemFold, Ledger, Receipt};
 
 /// Runs the verb.
 pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
@@ -104,6 +104,16 @@ impl Open {
         receipt.items.get(item).map(Self::of)
     }
 
+    /// The same, read anew where nothing was recorded.
+    fn now<T>(
+        receipt: &Receipt<T>,
+        ledger: &Ledger,
+        item: &ItemId,
+        session: &Session,
+    ) -> Result<Self, Failure> {
+        Ok(Self::of(&fold_now(receipt, ledger, item, session)?))
+    }
+
     /// `api, web (tie at order 3: api first)`.
     fn ready_words(&self) -> String {
         let mut words = names(&self.ready, 8);
@@ -111,6 +121,22 @@ impl Open {
             words.push_str(&format!(" ({tie})"));
         }
         words
+    }
+}
+
+/// An item after an act: as it was recorded, or read anew where nothing was.
+fn fold_now<T>(
+    receipt: &Receipt<T>,
+    ledger: &Ledger,
+    item: &ItemId,
+    session: &Session,
+) -> Result<ItemFold, Failure> {
+    match receipt.items.get(item) {
+        Some(fold) => Ok(fold.clone()),
+        None => ledger
+            .snapshot()
+            .and_then(|snapshot| snapshot.known_item(item))
+            .map_err(|error| session.ledger_failure(&error)),
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::error::Failure;
 use super::super::session::{Code, Session};
 use super::super::ui::said;
 use super::super::view::StepView;
-use super::{Open, names, onwards};
+use super::{Open, fold_now, names, onwards};
 use crate::domain::decide::{Ask, Decided, Release, Requeue, Skip, Unchanged};
 use crate::domain::event::EventKind;
 use crate::domain::id::{ItemId, StepKey};
@@ -70,13 +70,7 @@ fn act(
     let item: ItemId = item.parse()?;
     let act = session.act(Code::None)?;
     let receipt = ask(session, &act, &item, asked)?;
-    let fold = match receipt.items.get(&item) {
-        Some(fold) => fold.clone(),
-        None => {
-            let snapshot = act.ledger.snapshot().map_err(|e| session.ledger_failure(&e))?;
-            snapshot.known_item(&item).map_err(|e| session.ledger_failure(&e))?
-        }
-    };
+    let fold = fold_now(&receipt, &act.ledger, &item, session)?;
     let open = Open::of(&fold);
     let named = attempt.and_then(|name| fold.state.attempt_named(name));
     let step = step
