@@ -2,7 +2,6 @@
 //! nothing is wedged (L6, R1). Locks that a dead process left are cleared, those of a live one
 //! are not.
 #![cfg(unix)]
-#![expect(clippy::print_stdout, reason = "the seed that repeats a failed run")]
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,28 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::kit::{Ran, Room, parallel_workflow};
-
-/// A small generator of numbers: the seed is printed, and `STEPSEAL_TEST_SEED` repeats a run.
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Self {
-        let given = std::env::var("STEPSEAL_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = given.unwrap_or_else(|| {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            now.map_or(1, |now| u64::from(now.subsec_nanos()))
-        });
-        println!("STEPSEAL_TEST_SEED={seed}");
-        Self(seed)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit.max(1)
-    }
-}
+use super::kit::{Dice, Ran, Room, figure, parallel_workflow, rounds};
 
 fn start(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
@@ -141,10 +119,11 @@ fn fifty_kills_lose_nothing_and_wedge_nothing() {
         }
         expected.extend([(request, 1), (claim, 1), (complete, 1)]);
     }
-    println!(
+    let seen = format!(
         "{killed} killed, of them {landed} after the swap; {acknowledged} acknowledged; \
          {locks} .lock files left"
     );
+    figure("P6", &seen);
     assert!(killed >= 10, "only {killed} of 50 were killed in time");
     assert!(killed - landed >= 5, "only {} of 50 were killed before the swap", killed - landed);
     assert_eq!(requests(&room), expected);
@@ -158,7 +137,7 @@ fn fifty_kills_lose_nothing_and_wedge_nothing() {
 fn a_killed_init_can_be_repeated() {
     let mut dice = Dice::new();
     let mut whole = 30_000;
-    for round in 0..12 {
+    for round in 0..rounds(12, 200) {
         let room = Room::new();
         room.git(&["init", "--quiet", "repo"]);
         let begin = Instant::now();

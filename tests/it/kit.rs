@@ -239,3 +239,52 @@ pub(crate) fn parallel_workflow(name: &str, count: usize) -> String {
     }
     text
 }
+
+/// How much of a test to do: a part inside `cargo test`, all of it with
+/// `STEPSEAL_TEST_PROFILE=full`.
+pub(crate) fn rounds(quick: usize, full: usize) -> usize {
+    match std::env::var("STEPSEAL_TEST_PROFILE").as_deref() {
+        Ok("full") => full,
+        Ok("quick") | Err(_) => quick,
+        Ok(other) => panic!("STEPSEAL_TEST_PROFILE is `{other}`, not quick or full"),
+    }
+}
+
+/// Says what a test of a promise (docs/reliability.md) saw: past the harness's capture in the
+/// full profile, so that the page can be brought up to date from one run.
+#[expect(clippy::print_stdout, reason = "captured, and shown where the test fails")]
+pub(crate) fn figure(promise: &str, seen: &str) {
+    let line = format!("FIGURE {promise}: {seen}");
+    if rounds(0, 1) == 1 {
+        writeln!(std::io::stderr(), "{line}").expect("stderr");
+    } else {
+        println!("{line}");
+    }
+}
+
+/// A small generator of numbers: the seed is printed, and `STEPSEAL_TEST_SEED` repeats a run.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new() -> Self {
+        let given = std::env::var("STEPSEAL_TEST_SEED").ok();
+        let seed = given.map(|seed| seed.parse().expect("STEPSEAL_TEST_SEED is a number"));
+        let seed = seed.unwrap_or_else(|| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            now.map_or(1, |now| u64::from(now.subsec_nanos()))
+        });
+        // Captured, and shown by the harness where the test fails.
+        #[expect(clippy::print_stdout, reason = "the seed that repeats a failed run")]
+        {
+            println!("STEPSEAL_TEST_SEED={seed}");
+        }
+        Self(seed)
+    }
+
+    /// A number from 0 up to, not including, the limit.
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit.max(1)
+    }
+}
