@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::json::{EVENT_LIMIT, PaperError, encode, text};
+use super::json::{EVENT_LIMIT, PaperError, encode, is_canonical, text};
 use crate::domain::event::{
     Actor, Baseline, Event, EventData, EventKind, Link, Outcome, Request, Scope, StepRef,
     WorkflowRef,
@@ -37,6 +37,28 @@ struct Written<'a> {
     links: &'a [Link],
     request: &'a Option<Request>,
     data: &'a EventData,
+}
+
+impl<'a> Written<'a> {
+    fn of(event: &'a Event) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            id: &event.id,
+            event_type: event.kind(),
+            work_item_id: &event.work_item_id,
+            workflow: &event.workflow,
+            step: &event.step,
+            attempt_id: &event.attempt_id,
+            timestamp: event.timestamp.to_rfc3339_opts(SecondsFormat::Millis, true),
+            actor: &event.actor,
+            outcome: &event.outcome,
+            next_action: &event.next_action,
+            baseline_integration: event.baseline_integration,
+            links: &event.links,
+            request: &event.request,
+            data: &event.data,
+        }
+    }
 }
 
 /// The envelope as read: `data` stays text until its type is known, so a doubled key inside it
@@ -101,25 +123,9 @@ pub(super) struct Envelope {
 /// When it is too large to be kept, or does not carry what its kind must carry.
 pub fn encode_event(event: &Event) -> Result<Vec<u8>, PaperError> {
     check_shape(event)?;
-    let bytes = encode(&Written {
-        schema_version: SCHEMA_VERSION,
-        id: &event.id,
-        event_type: event.kind(),
-        work_item_id: &event.work_item_id,
-        workflow: &event.workflow,
-        step: &event.step,
-        attempt_id: &event.attempt_id,
-        timestamp: event.timestamp.to_rfc3339_opts(SecondsFormat::Millis, true),
-        actor: &event.actor,
-        outcome: &event.outcome,
-        next_action: &event.next_action,
-        baseline_integration: event.baseline_integration,
-        links: &event.links,
-        request: &event.request,
-        data: &event.data,
-    });
+    let bytes = encode(&Written::of(event));
     if bytes.len() > EVENT_LIMIT {
-        return Err(PaperError::TooLarge(bytes.len()));
+        return Err(PaperError::TooLarge { bytes: bytes.len(), limit: EVENT_LIMIT });
     }
     Ok(bytes)
 }
@@ -130,19 +136,22 @@ pub fn encode_event(event: &Event) -> Result<Vec<u8>, PaperError> {
 /// A newer format, malformed JSON, unknown or doubled fields, a field its kind may not carry, or
 /// bytes that are not canonical.
 pub fn decode_event(bytes: &[u8]) -> Result<Event, PaperError> {
-    let text = text(bytes)?;
-    let version: Version = serde_json::from_str(text)?;
-    match version.schema_version.as_deref() {
-        Some(SCHEMA_VERSION) => {}
+    let text = text(bytes, EVENT_LIMIT)?;
+    let read: Result<Read<'_>, serde_json::Error> = serde_json::from_str(text);
+    let read = match read {
+        Ok(read) if read.schema_version == SCHEMA_VERSION => read,
         other => {
-            return Err(PaperError::Version {
-                found: other.unwrap_or("without a version").to_owned(),
-                known: SCHEMA_VERSION,
-            });
+            // A newer format says so, before it is called malformed.
+            let version: Version = serde_json::from_str(text)?;
+            return match (version.schema_version.as_deref(), other) {
+                (Some(SCHEMA_VERSION), Err(error)) => Err(error.into()),
+                (found, _) => Err(PaperError::Version {
+                    found: found.unwrap_or("without a version").to_owned(),
+                    known: SCHEMA_VERSION,
+                }),
+            };
         }
-    }
-    let read: Read<'_> = serde_json::from_str(text)?;
-    debug_assert_eq!(read.schema_version, SCHEMA_VERSION);
+    };
     let event = Event {
         id: read.id,
         work_item_id: read.work_item_id,
@@ -163,7 +172,8 @@ pub fn decode_event(bytes: &[u8]) -> Result<Event, PaperError> {
             PaperError::Shape(format!("/data: {message}"))
         })?,
     };
-    if encode_event(&event)? != bytes {
+    check_shape(&event)?;
+    if !is_canonical(&Written::of(&event), bytes) {
         return Err(PaperError::NotCanonical);
     }
     Ok(event)

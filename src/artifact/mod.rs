@@ -16,7 +16,7 @@ pub use derived::{
     ScheduleDoc,
 };
 pub use event::{SCHEMA_VERSION, decode_event, encode_event};
-pub use json::{EVENT_LIMIT, PaperError, decode, encode};
+pub use json::{EVENT_LIMIT, FILE_LIMIT, PaperError, decode, encode};
 pub use merkle::{Frontier, leaf};
 pub use path::{
     HANDOFF, LEDGER_DOC, LEDGER_FOLDER, README, SEALS, WORKFLOWS, assignment_folder, busy_path,
