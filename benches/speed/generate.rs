@@ -2,7 +2,7 @@
 //! them; only the writing is by `git fast-import`, into one pack without deltas. What comes out
 //! verifies.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;

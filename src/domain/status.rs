@@ -1,11 +1,13 @@
 //! The one word for where an item stands (D3), derived, never stored.
 
+use serde::{Deserialize, Serialize};
+
 use super::schedule::{Answer, Hold, Schedule};
 use super::state::ItemState;
 use super::transition::ItemPhase;
 
 /// Item status, in the order in which the first that holds is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Status {
     Merged,
     Closed,
@@ -35,6 +37,15 @@ impl Status {
         Self::NeedsRequeue,
         Self::Blocked,
     ];
+
+    /// Whether nothing more is to be done about the item.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(
+            self,
+            Self::Merged | Self::Closed | Self::Cancelled | Self::Integrated | Self::Completed
+        )
+    }
 
     /// The word in files and views.
     #[must_use]

@@ -1,6 +1,7 @@
 //! An item's events, read from its own subtree and folded; what was folded before is cached by
 //! subtree, so only new events cost anything (L9).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
 use super::error::{LedgerError, Stop};
-use super::object::Entry;
+use super::object::{Entry, Tree};
 use super::store::Store;
 use super::tree;
 use crate::artifact::{self, HANDOFF, LEDGER_FOLDER};
@@ -85,27 +86,50 @@ fn stop(path: &str, what: impl Into<String>) -> Problem {
     Problem::Stop(Box::new(Stop::new(path, what)))
 }
 
+/// An event's file in its folder.
+pub(super) struct File<'a> {
+    pub number: u32,
+    pub name: Cow<'a, str>,
+    pub oid: Oid,
+}
+
+impl File<'_> {
+    pub(super) fn path(&self, folder: &str) -> String {
+        format!("{folder}/{}", self.name)
+    }
+}
+
 /// An item folder's files in event order, contiguous from 1.
-pub(super) fn ordered(folder: &str, entries: &[Entry]) -> Result<Vec<(u32, String, Oid)>, Problem> {
-    let mut files = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let path = format!("{folder}/{}", entry.name);
+pub(super) fn ordered<'a>(folder: &str, tree: &'a Tree) -> Result<Vec<File<'a>>, Problem> {
+    let mut files = Vec::new();
+    for entry in tree.iter() {
         match artifact::parse_event_name(&entry.name) {
-            Some(number) if !entry.is_folder() => files.push((number, path, entry.oid)),
-            _ => return Err(stop(&path, "is no event file")),
+            Some(number) if !entry.is_folder() => {
+                files.push(File { number, name: entry.name, oid: entry.oid });
+            }
+            _ => return Err(stop(&format!("{folder}/{}", entry.name), "is no event file")),
         }
     }
-    files.sort();
-    for (expected, (number, path, _)) in (1..).zip(&files) {
-        if *number > expected {
+    // The tree's order is the numbers' order up to a million; the sort then finds nothing to do.
+    files.sort_by(|a, b| a.number.cmp(&b.number).then_with(|| a.name.cmp(&b.name)));
+    for (expected, file) in (1..).zip(&files) {
+        if file.number > expected {
             let missing = format!("{folder}/{expected:06}-…");
             return Err(stop(&missing, "is missing"));
         }
-        if *number < expected {
-            return Err(stop(path, "has the number of another event"));
+        if file.number < expected {
+            return Err(stop(&file.path(folder), "has the number of another event"));
         }
     }
     Ok(files)
+}
+
+/// Whether a fold is remembered for the next command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    Fold,
+    /// A pass over every item would write as many files.
+    Nothing,
 }
 
 /// Folds an item; `None` when the ledger has none of that id.
@@ -115,6 +139,7 @@ pub(super) fn item(
     workflows: &mut Workflows,
     root: Oid,
     id: &ItemId,
+    keep: Keep,
 ) -> Result<Option<ItemFold>, Problem> {
     let folder = artifact::item_folder(id);
     let Some(subtree) = tree::find(store, root, &folder)?.filter(Entry::is_folder) else {
@@ -128,13 +153,14 @@ pub(super) fn item(
         let workflow = workflow_of(store, workflows, root, &cached.state)?;
         return Ok(Some(ItemFold { state: cached.state.clone(), workflow }));
     }
-    let files = ordered(&folder, &store.tree(subtree.oid)?)?;
+    let tree = store.tree(subtree.oid)?;
+    let files = ordered(&folder, &tree)?;
     if files.is_empty() {
         return Err(stop(&folder, "holds no event"));
     }
     let known = cached.filter(|cached| {
         cached.blobs.len() <= files.len()
-            && cached.blobs.iter().zip(&files).all(|(blob, (_, _, oid))| oid.as_bytes() == blob)
+            && cached.blobs.iter().zip(&files).all(|(blob, file)| file.oid.as_bytes() == blob)
     });
     let (mut state, start) = match known {
         Some(cached) => (Some(cached.state), cached.blobs.len()),
@@ -144,9 +170,10 @@ pub(super) fn item(
         Some(state) => Some(workflow_of(store, workflows, root, state)?),
         None => None,
     };
-    for (number, path, oid) in &files[start..] {
-        let sealed = read_event(store, path, *oid)?;
-        check_name(&sealed, id, *number)?;
+    for file in &files[start..] {
+        let path = &file.path(&folder);
+        let sealed = read_event(store, path, file.oid)?;
+        check_name(&sealed, id, file.number)?;
         let illegal =
             |error: crate::domain::state::Illegal| stop(path, format!("is not legal: {error}"));
         match &mut state {
@@ -169,7 +196,9 @@ pub(super) fn item(
     let (Some(state), Some(workflow)) = (state, workflow) else {
         return Err(stop(&folder, "holds no event"));
     };
-    save(cache, &state, subtree.oid, files.iter().map(|(_, _, oid)| *oid));
+    if keep == Keep::Fold {
+        save(cache, &state, subtree.oid, files.iter().map(|file| file.oid));
+    }
     Ok(Some(ItemFold { state, workflow }))
 }
 
@@ -264,9 +293,11 @@ pub(super) fn ledger(store: &Store, cache: &Cache, root: Oid) -> Result<LedgerSt
         return Ok(cached.state);
     }
     let mut state = LedgerState::default();
-    for (number, path, oid) in ordered(&folder, &store.tree(subtree.oid)?)? {
-        let sealed = read_event(store, &path, oid)?;
-        if path != artifact::ledger_event_path(number, sealed.event.kind()) {
+    let tree = store.tree(subtree.oid)?;
+    for file in ordered(&folder, &tree)? {
+        let path = file.path(&folder);
+        let sealed = read_event(store, &path, file.oid)?;
+        if path != artifact::ledger_event_path(file.number, sealed.event.kind()) {
             return Err(stop(&path, "says it is another event"));
         }
         state

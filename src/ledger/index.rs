@@ -4,13 +4,16 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use git2::Oid;
 use serde::{Deserialize, Serialize};
 
 use super::error::{LedgerError, Stop};
+use super::fold::Keep;
 use super::snapshot::Snapshot;
 use super::tree;
-use crate::artifact::{HANDOFF, LEDGER_FOLDER};
-use crate::domain::id::{AttemptId, Digest, ExecutorId, ItemId, PrincipalId, StepKey};
+use crate::artifact::{HANDOFF, LEDGER_FOLDER, WORKFLOWS};
+use crate::domain::event::EventKind;
+use crate::domain::id::{AttemptId, Digest, ExecutorId, ItemId, PrincipalId, RequestId, StepKey};
 use crate::domain::schedule::{Answer, Schedule};
 use crate::domain::state::ItemState;
 use crate::domain::status::{Status, statuses};
@@ -22,15 +25,26 @@ const FILE: &str = "portfolio";
 /// How many keys a row names of each sort.
 const KEYS: usize = 20;
 
+/// With fewer new folds than this the kept file stays as it is: folding them again is cheaper than
+/// writing a large portfolio after every claim.
+const WORTH_KEEPING: usize = 32;
+
+/// With more items to fold than this, several threads do it.
+const WORTH_SHARING: usize = 128;
+
+/// How many items a thread folds before it opens the repository anew: libgit2 keeps every part of
+/// a pack mapped that it has read.
+const BEFORE_REOPENING: usize = 4096;
+
 /// One item in the portfolio.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     pub id: ItemId,
     pub title: String,
     pub workflow: String,
-    /// [`Status::word`]; the flags after it.
-    pub status: String,
-    pub flags: Vec<String>,
+    pub status: Status,
+    /// What else holds.
+    pub flags: Vec<Status>,
     pub done: u32,
     pub steps: u32,
     pub ready: Vec<StepKey>,
@@ -38,14 +52,19 @@ pub struct Row {
     pub gates: Vec<StepKey>,
     pub in_progress: Vec<(AttemptId, ExecutorId, DateTime<Utc>)>,
     /// Since when the longest-waiting ready step or pending gate has been queued.
+    #[serde(with = "chrono::serde::ts_milliseconds_option")]
     pub waiting_since: Option<DateTime<Utc>>,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub registered_at: DateTime<Utc>,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub last_at: DateTime<Utc>,
     pub priority: Option<u32>,
     pub labels: Vec<String>,
     pub owner: Option<PrincipalId>,
     /// Digest of the plan it came from.
     pub plan: Option<Digest>,
+    /// The requests that claimed a step of it, as [`Row::request`] shortens them.
+    claims: Vec<u64>,
 }
 
 /// An item the portfolio cannot show.
@@ -65,16 +84,36 @@ pub struct Portfolio {
 /// What is kept between commands.
 #[derive(Default, Serialize, Deserialize)]
 struct Kept {
-    handoff: String,
-    shards: BTreeMap<String, Shard>,
+    /// The tree all items are in.
+    handoff: Name,
+    /// The folders of items by name, with their trees.
+    shards: Vec<(String, Name)>,
+    /// By id.
+    rows: Vec<KeptRow>,
 }
 
-/// One folder of items.
-#[derive(Default, Clone, Serialize, Deserialize)]
-struct Shard {
-    tree: String,
-    rows: BTreeMap<String, (String, Row)>,
+/// One item's row, and the folder and subtree it was made of.
+#[derive(Serialize, Deserialize)]
+struct KeptRow {
+    shard: u16,
+    subtree: Name,
+    row: Row,
 }
+
+/// A git object id; all zero for a tree that must be looked at again.
+type Name = [u8; 20];
+
+fn name_of(oid: Oid) -> Name {
+    let mut name = Name::default();
+    name.copy_from_slice(oid.as_bytes());
+    name
+}
+
+/// An item to fold: the position of its folder, its id, its subtree.
+type Task = (u16, ItemId, Oid);
+
+/// Its row, or what stops it, if anything was there at all.
+type Folded = Result<Row, Option<Box<Stop>>>;
 
 impl Snapshot<'_> {
     /// Every item, as rows.
@@ -84,76 +123,166 @@ impl Snapshot<'_> {
     pub fn portfolio(&self) -> Result<Portfolio, LedgerError> {
         let handoff = tree::find(self.store, self.root, HANDOFF)?;
         let Some(handoff) = handoff else { return Ok(Portfolio::default()) };
-        let name = handoff.oid.to_string();
         let mut kept: Kept = self.cache.load(FILE).unwrap_or_default();
-        let mut portfolio = Portfolio::default();
-        if kept.handoff != name {
-            let mut shards = BTreeMap::new();
-            for entry in self.store.tree(handoff.oid)?.iter() {
-                if entry.name == LEDGER_FOLDER || !entry.is_folder() {
-                    continue;
-                }
-                let tree = entry.oid.to_string();
-                let old = kept.shards.remove(&entry.name).unwrap_or_default();
-                let shard = if old.tree == tree { old } else { self.shard(&old, entry.oid)? };
-                shards.insert(entry.name.clone(), shard);
-            }
-            kept = Kept { handoff: name, shards };
-            if self.seen.is_some() {
+        let mut stopped = Vec::new();
+        if kept.handoff != name_of(handoff.oid) {
+            let (caught_up, folded) = self.catch_up(kept, handoff.oid, &mut stopped)?;
+            kept = caught_up;
+            if self.seen.is_some() && folded >= WORTH_KEEPING {
                 self.cache.save(FILE, &kept);
             }
         }
-        let foreign = !self.foreign().is_empty();
-        for shard in kept.shards.values() {
-            for (_, row) in shard.rows.values() {
-                // A foreign change may stand in a file the row does not come from.
-                if foreign && let Err(LedgerError::ItemStopped { .. }) = self.item(&row.id) {
-                    continue;
-                }
-                portfolio.rows.push(row.clone());
-            }
-        }
-        portfolio.rows.sort_by(|a, b| a.id.cmp(&b.id));
-        let known: std::collections::BTreeSet<&ItemId> =
-            portfolio.rows.iter().map(|row| &row.id).collect();
-        let listed: usize = kept.shards.values().map(|shard| shard.rows.len()).sum();
-        if listed != known.len() || kept.shards.values().any(|shard| shard.tree.is_empty()) {
-            let ids = self.item_ids()?;
-            for id in ids.into_iter().filter(|id| !known.contains(id)) {
-                if let Err(LedgerError::ItemStopped { item, found }) = self.item(&id) {
-                    portfolio.stopped.push(Stopped { id: item, stop: *found });
+        let mut rows: Vec<Row> = kept.rows.into_iter().map(|kept| kept.row).collect();
+        // A foreign change may stand in a file the row does not come from.
+        if !self.foreign().is_empty() {
+            let mut sound = Vec::with_capacity(rows.len());
+            for row in rows {
+                match self.stopped_by(&row)? {
+                    Some(stop) => stopped.push(Stopped { id: row.id, stop }),
+                    None => sound.push(row),
                 }
             }
+            rows = sound;
         }
-        Ok(portfolio)
+        stopped.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(Portfolio { rows, stopped })
     }
 
-    /// Folds the items of one folder that changed. A folder with a bad item is not marked as
-    /// caught up, so that it is looked at again.
-    fn shard(&self, old: &Shard, oid: git2::Oid) -> Result<Shard, LedgerError> {
-        let mut shard = Shard { tree: oid.to_string(), rows: BTreeMap::new() };
-        for entry in self.store.tree(oid)?.iter() {
-            let subtree = entry.oid.to_string();
-            if let Some((kept, row)) = old.rows.get(&entry.name)
-                && *kept == subtree
-            {
-                shard.rows.insert(entry.name.clone(), (subtree, row.clone()));
+    /// The foreign change that stops an item, to its own files or to its workflow's.
+    fn stopped_by(&self, row: &Row) -> Result<Option<Stop>, LedgerError> {
+        let Some(seen) = &self.seen else { return Ok(None) };
+        let path = row
+            .workflow
+            .rsplit_once('@')
+            .map(|(name, version)| format!("{WORKFLOWS}/{name}/v{version}.json"));
+        seen.stop(self.store, self.root, &row.id, path.as_deref())
+    }
+
+    /// Folds the items whose subtree changed, and says how many. A folder with a bad item is not
+    /// marked as caught up, so that it is looked at again.
+    fn catch_up(
+        &self,
+        kept: Kept,
+        handoff: Oid,
+        stopped: &mut Vec<Stopped>,
+    ) -> Result<(Kept, usize), LedgerError> {
+        let known: BTreeMap<&str, (u16, Name)> = (0..)
+            .zip(&kept.shards)
+            .map(|(at, (name, tree))| (name.as_str(), (at, *tree)))
+            .collect();
+        let mut shards = Vec::new();
+        // Where an old folder's rows go, when the folder is as it was.
+        let mut unchanged = vec![None; kept.shards.len()];
+        let mut changed = Vec::new();
+        for entry in self.store.tree(handoff)?.iter() {
+            if entry.name == LEDGER_FOLDER || !entry.is_folder() {
                 continue;
             }
-            let Ok(id) = entry.name.parse::<ItemId>() else {
-                shard.tree = String::new();
-                continue;
-            };
-            match self.item(&id) {
-                Ok(Some(fold)) => {
-                    let row = Row::of(&fold.workflow, &fold.state);
-                    shard.rows.insert(entry.name.clone(), (subtree, row));
+            let at = u16::try_from(shards.len()).unwrap_or(u16::MAX);
+            match known.get(&*entry.name) {
+                Some((was, tree)) if *tree == name_of(entry.oid) => {
+                    unchanged[usize::from(*was)] = Some(at);
                 }
-                Ok(None) | Err(LedgerError::ItemStopped { .. }) => shard.tree = String::new(),
-                Err(error) => return Err(error),
+                _ => changed.push((at, entry.oid)),
+            }
+            shards.push((entry.name.into_owned(), name_of(entry.oid)));
+        }
+        let mut rows = Vec::with_capacity(kept.rows.len());
+        let mut old = BTreeMap::new();
+        for mut row in kept.rows {
+            match unchanged[usize::from(row.shard)] {
+                Some(at) => {
+                    row.shard = at;
+                    rows.push(row);
+                }
+                None => {
+                    old.insert(row.row.id.as_str().to_owned(), row);
+                }
             }
         }
-        Ok(shard)
+        let mut tasks: Vec<Task> = Vec::new();
+        for (at, tree) in changed {
+            for entry in self.store.tree(tree)?.iter() {
+                let same =
+                    old.get(&*entry.name).is_some_and(|row| row.subtree == name_of(entry.oid));
+                if same && let Some(mut row) = old.remove(&*entry.name) {
+                    row.shard = at;
+                    rows.push(row);
+                    continue;
+                }
+                match entry.name.parse::<ItemId>() {
+                    Ok(id) => tasks.push((at, id, entry.oid)),
+                    Err(_) => shards[usize::from(at)].1 = Name::default(),
+                }
+            }
+        }
+        let folded = tasks.len();
+        for ((at, id, subtree), row) in self.rows(tasks)? {
+            match row {
+                Ok(row) => rows.push(KeptRow { shard: at, subtree: name_of(subtree), row }),
+                Err(stop) => {
+                    shards[usize::from(at)].1 = Name::default();
+                    stopped.extend(stop.map(|stop| Stopped { id, stop: *stop }));
+                }
+            }
+        }
+        rows.sort_by(|a, b| a.row.id.cmp(&b.row.id));
+        let complete = shards.iter().all(|(_, tree)| *tree != Name::default());
+        let handoff = if complete { name_of(handoff) } else { Name::default() };
+        Ok((Kept { handoff, shards, rows }, folded))
+    }
+
+    /// Folds items, many of them on several threads.
+    fn rows(&self, tasks: Vec<Task>) -> Result<Vec<(Task, Folded)>, LedgerError> {
+        if tasks.len() < WORTH_SHARING {
+            return self.fold_all(tasks, Keep::Fold);
+        }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let share = tasks.len().div_ceil(threads);
+        let mut tasks = tasks.into_iter();
+        let shares = (0..threads).map(|_| tasks.by_ref().take(share).collect::<Vec<Task>>());
+        let workers: Vec<_> = shares
+            .map(|share| (share, self.seen.clone(), self.cache.clone()))
+            .map(|(share, seen, cache)| Ok((self.store.twin()?, share, seen, cache)))
+            .collect::<Result<_, LedgerError>>()?;
+        let (tip, root) = (self.tip, self.root);
+        std::thread::scope(|scope| {
+            let running: Vec<_> = workers
+                .into_iter()
+                .map(|(store, mut share, seen, cache)| {
+                    scope.spawn(move || {
+                        let mut store = store;
+                        let mut folded = Vec::with_capacity(share.len());
+                        while !share.is_empty() {
+                            let later = share.split_off(share.len().min(BEFORE_REOPENING));
+                            let snapshot = Snapshot::bare(&store, &cache, tip, root, seen.clone());
+                            folded.extend(snapshot.fold_all(share, Keep::Nothing)?);
+                            share = later;
+                            store = store.twin()?;
+                        }
+                        Ok::<_, LedgerError>(folded)
+                    })
+                })
+                .collect();
+            let mut all = Vec::new();
+            for worker in running {
+                match worker.join() {
+                    Ok(folded) => all.extend(folded?),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            Ok(all)
+        })
+    }
+
+    fn fold_all(&self, tasks: Vec<Task>, keep: Keep) -> Result<Vec<(Task, Folded)>, LedgerError> {
+        let fold = |task: Task| match self.item_keeping(&task.1, keep) {
+            Ok(Some(fold)) => Ok((task, Ok(Row::of(&fold.workflow, &fold.state)))),
+            Ok(None) => Ok((task, Err(None))),
+            Err(LedgerError::ItemStopped { found, .. }) => Ok((task, Err(Some(found)))),
+            Err(error) => Err(error),
+        };
+        tasks.into_iter().map(fold).collect()
     }
 }
 
@@ -162,14 +291,14 @@ impl Row {
     #[must_use]
     pub fn of(workflow: &Workflow, item: &ItemState) -> Self {
         let schedule = Schedule::of(workflow, item);
-        let words: Vec<&str> = statuses(item, &schedule).into_iter().map(Status::word).collect();
+        let words = statuses(item, &schedule);
         let key = |at: usize| workflow.steps()[at].key.clone();
         let mut row = Self {
             id: item.id.clone(),
             title: item.title.clone(),
             workflow: format!("{}@{}", item.workflow.name, item.workflow.version),
-            status: words.first().copied().unwrap_or("blocked").to_owned(),
-            flags: words.iter().skip(1).map(|&word| word.to_owned()).collect(),
+            status: words.first().copied().unwrap_or(Status::Blocked),
+            flags: words.iter().skip(1).copied().collect(),
             done: u32::try_from(schedule.done.iter().filter(|d| **d).count()).unwrap_or(u32::MAX),
             steps: u32::try_from(schedule.done.len()).unwrap_or(u32::MAX),
             ready: schedule.ready.iter().take(KEYS).map(|&at| key(at)).collect(),
@@ -183,6 +312,12 @@ impl Row {
             labels: item.labels.clone(),
             owner: item.owner.clone(),
             plan: item.plan.as_ref().map(|plan| plan.digest.clone()),
+            claims: item
+                .requests
+                .iter()
+                .filter(|(_, seen)| seen.kind == EventKind::AttemptClaimed.name())
+                .map(|(id, _)| shortened(id))
+                .collect(),
         };
         for (at, answer) in schedule.answers.iter().enumerate() {
             let attempt = item.steps[at].current();
@@ -213,4 +348,17 @@ impl Row {
         }
         row
     }
+
+    /// Whether a claim of this item may have answered a request: if not, it need not be folded to
+    /// find out.
+    #[must_use]
+    pub fn may_know(&self, request: &RequestId) -> bool {
+        self.claims.contains(&shortened(request))
+    }
+}
+
+/// Enough of a request id to tell most others from it.
+fn shortened(request: &RequestId) -> u64 {
+    let digest = Digest::of(request.as_str().as_bytes()).to_bytes();
+    digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

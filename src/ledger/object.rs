@@ -1,6 +1,8 @@
 //! Loose objects, read by ourselves: libgit2 1.9.7 spins for ever on a truncated one (measured).
 //! Bounded inflate, checked header, checked hash. Trees and commits as plain data.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::io::Read as _;
 
 use flate2::read::ZlibDecoder;
@@ -78,65 +80,162 @@ fn read_error(error: &std::io::Error) -> BadObject {
     }
 }
 
+/// A git tree: its bytes, and where each entry stands in them. An item's folder has thousands of
+/// entries, so nothing is allocated for each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Tree {
+    bytes: Vec<u8>,
+    slots: Vec<Slot>,
+}
+
+/// `mode SP name NUL oid`, by offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot {
+    start: u32,
+    name: u32,
+    nul: u32,
+    mode: u32,
+}
+
 /// One entry of a git tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct Entry<'a> {
     pub mode: u32,
-    pub name: String,
+    pub name: Cow<'a, str>,
     pub oid: Oid,
 }
+
+/// What a name of a tree becomes: a mode and an object, or nothing.
+pub(super) type Renewed<'a> = (&'a str, Option<(u32, Oid)>);
 
 /// A folder's mode.
 pub(super) const FOLDER: u32 = 0o040_000;
 /// A plain file's mode.
 pub(super) const FILE: u32 = 0o100_644;
 
-impl Entry {
+/// The bytes an object id takes.
+const OID: usize = 20;
+
+impl Entry<'_> {
     pub(super) fn is_folder(&self) -> bool {
         self.mode == FOLDER
     }
 
-    /// Git sorts folders as if their names ended in a slash.
-    fn sort_key(&self) -> (Vec<u8>, bool) {
-        let mut key = self.name.as_bytes().to_vec();
-        if self.is_folder() {
-            key.push(b'/');
-        }
-        (key, self.is_folder())
+    pub(super) fn into_owned(self) -> Entry<'static> {
+        Entry { mode: self.mode, name: Cow::Owned(self.name.into_owned()), oid: self.oid }
     }
 }
 
-/// Reads a tree object.
-pub(super) fn parse_tree(bytes: &[u8]) -> Result<Vec<Entry>, BadObject> {
-    let mut entries = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let space = rest.iter().position(|&b| b == b' ').ok_or(BadObject::Header)?;
-        let nul = rest.iter().position(|&b| b == 0).ok_or(BadObject::Header)?;
-        if nul < space || rest.len() < nul + 21 {
-            return Err(BadObject::Truncated);
-        }
-        let mode = std::str::from_utf8(&rest[..space])
-            .ok()
-            .and_then(|mode| u32::from_str_radix(mode, 8).ok())
-            .ok_or(BadObject::Header)?;
-        let name = String::from_utf8_lossy(&rest[space + 1..nul]).into_owned();
-        let oid = Oid::from_bytes(&rest[nul + 1..nul + 21]).map_err(|_| BadObject::Header)?;
-        entries.push(Entry { mode, name, oid });
-        rest = &rest[nul + 21..];
-    }
-    Ok(entries)
+/// Git sorts folders as if their names ended in a slash.
+pub(super) fn git_order(a: (&[u8], u32), b: (&[u8], u32)) -> Ordering {
+    let slash = |mode: u32| (mode == FOLDER).then_some(b'/');
+    let shared = a.0.len().min(b.0.len());
+    a.0[..shared].cmp(&b.0[..shared]).then_with(|| {
+        let end = |(name, mode): (&[u8], u32)| name.get(shared).copied().or(slash(mode));
+        end(a).cmp(&end(b))
+    })
 }
 
-/// Writes a tree object, sorted as git sorts.
-pub(super) fn format_tree(mut entries: Vec<Entry>) -> Vec<u8> {
-    entries.sort_by_cached_key(Entry::sort_key);
-    let mut bytes = Vec::with_capacity(entries.len() * 48);
-    for entry in entries {
-        bytes.extend_from_slice(format!("{:o} {}\0", entry.mode, entry.name).as_bytes());
-        bytes.extend_from_slice(entry.oid.as_bytes());
+impl Tree {
+    /// Reads a tree object. One that is out of order is none: git would not find its files.
+    pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, BadObject> {
+        let mut slots: Vec<Slot> = Vec::with_capacity(bytes.len() / 40);
+        let mut start = 0;
+        let small = |at: usize| u32::try_from(at).map_err(|_| BadObject::TooLarge);
+        while start < bytes.len() {
+            let rest = &bytes[start..];
+            let space = rest.iter().position(|&b| b == b' ').ok_or(BadObject::Header)?;
+            let nul = rest.iter().position(|&b| b == 0).ok_or(BadObject::Header)?;
+            if nul < space || rest.len() < nul + 1 + OID {
+                return Err(BadObject::Truncated);
+            }
+            let mode = std::str::from_utf8(&rest[..space])
+                .ok()
+                .and_then(|mode| u32::from_str_radix(mode, 8).ok())
+                .ok_or(BadObject::Header)?;
+            let slot = Slot {
+                start: small(start)?,
+                name: small(start + space + 1)?,
+                nul: small(start + nul)?,
+                mode,
+            };
+            if let Some(last) = slots.last() {
+                let name = |slot: &Slot| &bytes[slot.name as usize..slot.nul as usize];
+                if git_order((name(last), last.mode), (name(&slot), mode)) != Ordering::Less {
+                    return Err(BadObject::Header);
+                }
+            }
+            slots.push(slot);
+            start += nul + 1 + OID;
+        }
+        Ok(Self { bytes, slots })
     }
-    bytes
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.slots.iter().map(|slot| self.entry(slot))
+    }
+
+    /// The bytes of the object.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Entry<'_>> {
+        [FILE, FOLDER].into_iter().find_map(|mode| {
+            let wanted = (name.as_bytes(), mode);
+            let at = self
+                .slots
+                .binary_search_by(|slot| git_order((self.name(slot), slot.mode), wanted))
+                .ok()?;
+            Some(self.entry(&self.slots[at]))
+        })
+    }
+
+    /// The tree object with some names renewed.
+    pub(super) fn renewed(&self, mut renewed: Vec<Renewed<'_>>) -> Vec<u8> {
+        let mut names: Vec<&str> = renewed.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        renewed.retain(|(_, what)| what.is_some());
+        let key = |what: &Renewed<'_>| what.1.map_or(FILE, |(mode, _)| mode);
+        renewed.sort_by(|a, b| git_order((a.0.as_bytes(), key(a)), (b.0.as_bytes(), key(b))));
+        let mut bytes = Vec::with_capacity(self.bytes.len() + renewed.len() * 64);
+        let write = |(name, what): &Renewed<'_>, bytes: &mut Vec<u8>| {
+            if let Some((mode, oid)) = what {
+                bytes.extend_from_slice(format!("{mode:o} {name}\0").as_bytes());
+                bytes.extend_from_slice(oid.as_bytes());
+            }
+        };
+        let mut new = renewed.iter().peekable();
+        for slot in &self.slots {
+            let name = self.name(slot);
+            while let Some(next) = new.next_if(|next| {
+                git_order((next.0.as_bytes(), key(next)), (name, slot.mode)) != Ordering::Greater
+            }) {
+                write(next, &mut bytes);
+            }
+            if names.binary_search_by(|known| known.as_bytes().cmp(name)).is_err() {
+                let end = slot.nul as usize + 1 + OID;
+                bytes.extend_from_slice(&self.bytes[slot.start as usize..end]);
+            }
+        }
+        for next in new {
+            write(next, &mut bytes);
+        }
+        bytes
+    }
+
+    fn name(&self, slot: &Slot) -> &[u8] {
+        &self.bytes[slot.name as usize..slot.nul as usize]
+    }
+
+    fn entry(&self, slot: &Slot) -> Entry<'_> {
+        let at = slot.nul as usize + 1;
+        Entry {
+            mode: slot.mode,
+            name: String::from_utf8_lossy(self.name(slot)),
+            oid: Oid::from_bytes(&self.bytes[at..at + OID]).unwrap_or(Oid::ZERO_SHA1),
+        }
+    }
 }
 
 /// The parts of a commit this room reads.

@@ -7,7 +7,7 @@ use git2::Oid;
 
 use super::cache::Cache;
 use super::error::{LedgerError, Stop};
-use super::fold::{self, ItemFold, Problem, Sealed, Workflows};
+use super::fold::{self, ItemFold, Keep, Problem, Sealed, Workflows};
 use super::object::Entry;
 use super::seen::{self, Foreign, Seen};
 use super::store::Store;
@@ -88,29 +88,31 @@ impl<'l> Snapshot<'l> {
     }
 
     fn unread(store: &'l Store, cache: &'l Cache, tip: Oid) -> Result<Self, LedgerError> {
-        let root = store.commit(tip)?.tree;
-        Ok(Self {
+        Ok(Self::bare(store, cache, tip, store.commit(tip)?.tree, None))
+    }
+
+    /// A snapshot of what is known already.
+    pub(super) fn bare(
+        store: &'l Store,
+        cache: &'l Cache,
+        tip: Oid,
+        root: Oid,
+        seen: Option<Seen>,
+    ) -> Self {
+        Self {
             store,
             cache,
             tip,
-            root,
-            seen: None,
-            ledger: OnceCell::new(),
-            workflows: RefCell::new(Workflows::new()),
-        })
-    }
-
-    /// The same commit with another tree: what a correction is judged on.
-    pub(super) fn with_root(&self, root: Oid, seen: Option<Seen>) -> Self {
-        Self {
-            store: self.store,
-            cache: self.cache,
-            tip: self.tip,
             root,
             seen,
             ledger: OnceCell::new(),
             workflows: RefCell::new(Workflows::new()),
         }
+    }
+
+    /// The same commit with another tree: what a correction is judged on.
+    pub(super) fn with_root(&self, root: Oid, seen: Option<Seen>) -> Self {
+        Self::bare(self.store, self.cache, self.tip, root, seen)
     }
 
     /// `ledger.json`, refusing formats of the future.
@@ -193,6 +195,14 @@ impl<'l> Snapshot<'l> {
     /// # Errors
     /// When one of its artifacts is bad (L10).
     pub fn item(&self, id: &ItemId) -> Result<Option<ItemFold>, LedgerError> {
+        self.item_keeping(id, Keep::Fold)
+    }
+
+    pub(super) fn item_keeping(
+        &self,
+        id: &ItemId,
+        keep: Keep,
+    ) -> Result<Option<ItemFold>, LedgerError> {
         let stopped = |found: Box<Stop>| LedgerError::ItemStopped { item: id.clone(), found };
         if let Some(seen) = &self.seen
             && let Some(found) = seen.stop(self.store, self.root, id, None)?
@@ -200,12 +210,11 @@ impl<'l> Snapshot<'l> {
             return Err(stopped(Box::new(found)));
         }
         let mut workflows = self.workflows.borrow_mut();
-        let fold = fold::item(self.store, self.cache, &mut workflows, self.root, id).map_err(
-            |problem| match problem {
+        let fold = fold::item(self.store, self.cache, &mut workflows, self.root, id, keep)
+            .map_err(|problem| match problem {
                 Problem::Ledger(error) => error,
                 Problem::Stop(found) => stopped(found),
-            },
-        )?;
+            })?;
         if let (Some(seen), Some(fold)) = (&self.seen, &fold) {
             let reference = &fold.workflow.reference;
             let path = artifact::workflow_path(&reference.name, reference.version);
@@ -239,7 +248,7 @@ impl<'l> Snapshot<'l> {
     /// When the tree cannot be read.
     pub fn item_ids(&self) -> Result<Vec<ItemId>, LedgerError> {
         let mut ids = Vec::new();
-        for shard in tree::folder(self.store, self.root, HANDOFF)? {
+        for shard in tree::folder(self.store, self.root, HANDOFF)?.iter() {
             if shard.name == LEDGER_FOLDER || !shard.is_folder() {
                 continue;
             }
@@ -349,9 +358,10 @@ impl<'l> Snapshot<'l> {
         else {
             return Ok(Vec::new());
         };
-        fold::ordered(folder, &self.store.tree(subtree.oid)?)?
+        let tree = self.store.tree(subtree.oid)?;
+        fold::ordered(folder, &tree)?
             .into_iter()
-            .map(|(_, path, oid)| fold::read_event(self.store, &path, oid))
+            .map(|file| fold::read_event(self.store, &file.path(folder), file.oid))
             .collect()
     }
 

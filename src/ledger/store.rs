@@ -1,14 +1,14 @@
 //! The one file that opens a repository: objects and one reference, as plain data.
 #![expect(clippy::disallowed_methods, reason = "the adapter for the repository's files")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags};
 
 use super::error::LedgerError;
-use super::object::{self, BadObject, Commit, Entry, Person};
+use super::object::{self, BadObject, Commit, Person, Tree};
 use super::watch;
 
 /// An opened repository and the ledger branch in it.
@@ -21,8 +21,30 @@ pub(super) struct Store {
     reference: String,
     branch: String,
     /// Trees read in this process: they are immutable.
-    trees: Mutex<BTreeMap<Oid, std::sync::Arc<Vec<Entry>>>>,
+    trees: Mutex<Trees>,
+    /// What is known of the folders of loose objects, by object folder and first byte.
+    loose: Mutex<BTreeMap<(usize, u8), Fan>>,
 }
+
+/// One of the 256 folders loose objects are in.
+#[derive(Default)]
+struct Fan {
+    misses: u32,
+    listed: Option<BTreeSet<String>>,
+}
+
+/// After how many objects that were not in a folder of loose ones it is listed.
+const MISSES: u32 = 8;
+
+/// Trees that were read, and how many bytes they have.
+#[derive(Default)]
+struct Trees {
+    known: BTreeMap<Oid, Arc<Tree>>,
+    bytes: usize,
+}
+
+/// How many bytes of trees one process keeps.
+const TREES: usize = 32 << 20;
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -79,8 +101,20 @@ impl Store {
             reference: String::new(),
             branch: String::new(),
             repository,
-            trees: Mutex::new(BTreeMap::new()),
+            trees: Mutex::default(),
+            loose: Mutex::default(),
         })
+    }
+
+    /// The same repository and branch, opened once more: for another thread, and to let go of what
+    /// libgit2 has mapped.
+    ///
+    /// # Errors
+    /// When it cannot be opened any more.
+    pub(super) fn twin(&self) -> Result<Self, LedgerError> {
+        let dir = self.git_dir().to_path_buf();
+        let place = Place { dir: dir.clone(), git_dir: Some(dir) };
+        Ok(Self::open(&place)?.on(&self.branch))
     }
 
     /// Says which branch the ledger is on: nothing below this works before.
@@ -208,7 +242,10 @@ impl Store {
     /// Reads an object, whatever its storage, and checks its hash.
     pub(super) fn read(&self, oid: Oid, kind: ObjectType) -> Result<Vec<u8>, LedgerError> {
         let hex = oid.to_string();
-        for dir in &self.object_dirs {
+        for (at, dir) in self.object_dirs.iter().enumerate() {
+            if !self.may_be_loose(at, dir, oid) {
+                continue;
+            }
             let path = dir.join(&hex[..2]).join(&hex[2..]);
             match std::fs::read(&path) {
                 Ok(file) => {
@@ -216,11 +253,13 @@ impl Store {
                     let (found, content) = object::inflate(&file, oid).map_err(bad)?;
                     return if found == kind { Ok(content) } else { Err(bad(BadObject::Type)) };
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    self.was_not_loose(at, oid);
+                }
                 Err(error) => return Err(LedgerError::io("reading", &path, &error)),
             }
         }
-        let _watched = watch::call(&hex);
+        let _watched = watch::call(oid);
         let odb = self
             .repository
             .odb()
@@ -238,6 +277,28 @@ impl Store {
         }
     }
 
+    /// Whether a folder of loose objects may hold one. A pass over a large packed ledger would ask
+    /// the disk in vain for every object, so after some misses the folder is listed once. An object
+    /// that comes later is then read by libgit2, which finds it all the same.
+    fn may_be_loose(&self, at: usize, dir: &Path, oid: Oid) -> bool {
+        let mut loose = self.loose.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let fan = loose.entry((at, oid.as_bytes()[0])).or_default();
+        if fan.misses < MISSES {
+            return true;
+        }
+        let listed = fan.listed.get_or_insert_with(|| {
+            let folder = dir.join(format!("{:02x}", oid.as_bytes()[0]));
+            let names = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+            names.filter_map(|name| name.file_name().into_string().ok()).collect()
+        });
+        listed.contains(&oid.to_string()[2..])
+    }
+
+    fn was_not_loose(&self, at: usize, oid: Oid) {
+        let mut loose = self.loose.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        loose.entry((at, oid.as_bytes()[0])).or_default().misses += 1;
+    }
+
     pub(super) fn blob(&self, oid: Oid) -> Result<Vec<u8>, LedgerError> {
         self.read(oid, ObjectType::Blob)
     }
@@ -248,29 +309,35 @@ impl Store {
             .map_err(|why| LedgerError::BadObject { oid: oid.to_string(), why })
     }
 
-    pub(super) fn tree(&self, oid: Oid) -> Result<std::sync::Arc<Vec<Entry>>, LedgerError> {
+    pub(super) fn tree(&self, oid: Oid) -> Result<Arc<Tree>, LedgerError> {
         let mut trees = self.trees.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(tree) = trees.get(&oid) {
+        if let Some(tree) = trees.known.get(&oid) {
             return Ok(tree.clone());
         }
         let bytes = self.read(oid, ObjectType::Tree)?;
-        let entries = object::parse_tree(&bytes)
+        let tree = Tree::parse(bytes)
             .map_err(|why| LedgerError::BadObject { oid: oid.to_string(), why })?;
-        let entries = std::sync::Arc::new(entries);
+        let tree = Arc::new(tree);
         // Bounded: a verify of a long history must not keep every tree it saw.
-        if trees.len() > 4096 {
-            trees.clear();
+        if trees.bytes > TREES {
+            *trees = Trees::default();
         }
-        trees.insert(oid, entries.clone());
-        Ok(entries)
+        trees.bytes += tree.size();
+        trees.known.insert(oid, tree.clone());
+        Ok(tree)
     }
 
     /// Writes an object; the same content twice is one object.
     pub(super) fn write(&self, kind: ObjectType, content: &[u8]) -> Result<Oid, LedgerError> {
-        self.repository
+        let oid = self
+            .repository
             .odb()
             .and_then(|odb| odb.write(kind, content))
-            .map_err(|error| LedgerError::git("writing an object", &error))
+            .map_err(|error| LedgerError::git("writing an object", &error))?;
+        // It is loose now, and read back as such.
+        let mut loose = self.loose.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        loose.remove(&(0, oid.as_bytes()[0]));
+        Ok(oid)
     }
 
     /// Moves the branch from `old` (nothing, for the first commit) to `new`, if it is still there.
@@ -278,7 +345,7 @@ impl Store {
     /// `reference_matching` is the only exclusive way in libgit2 (measured: 200 of 200 races).
     pub(super) fn swap(&self, old: Option<Oid>, new: Oid, why: &str) -> Swap {
         let expected = old.unwrap_or(Oid::ZERO_SHA1);
-        let _watched = watch::call(&new.to_string());
+        let _watched = watch::call(new);
         match self.repository.reference_matching(&self.reference, new, true, expected, why) {
             Ok(_) => Swap::Moved,
             Err(error) => match (error.code(), error.class()) {

@@ -304,7 +304,7 @@ impl Ledger {
                 && let Ok(entries) = self.store.tree(subtree.oid)
                 && let Ok(files) = fold::ordered(&folder, &entries)
             {
-                let blobs = files.iter().map(|(_, _, oid)| *oid);
+                let blobs = files.iter().map(|file| file.oid);
                 fold::save(&self.cache, &fold.state, subtree.oid, blobs);
             }
         }

@@ -1,28 +1,34 @@
 //! Trees as paths: look one up, list them, change a few, compare two. Never checked out, never
 //! through an index; equal subtrees are equal oids and cost nothing.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use git2::{ObjectType, Oid};
 
 use super::error::LedgerError;
-use super::object::{self, Entry, FILE, FOLDER};
+use super::object::{Entry, FILE, FOLDER, Tree, git_order};
 use super::store::Store;
 
 /// What a path becomes: new content, or nothing.
 pub(super) type Changes = BTreeMap<String, Option<Vec<u8>>>;
 
 /// Finds what a path names below a tree.
-pub(super) fn find(store: &Store, root: Oid, path: &str) -> Result<Option<Entry>, LedgerError> {
+pub(super) fn find(
+    store: &Store,
+    root: Oid,
+    path: &str,
+) -> Result<Option<Entry<'static>>, LedgerError> {
     let mut at = root;
     let mut parts = path.split('/').peekable();
     while let Some(part) = parts.next() {
         let tree = store.tree(at)?;
-        let Some(entry) = tree.iter().find(|entry| entry.name == part) else {
+        let Some(entry) = tree.get(part) else {
             return Ok(None);
         };
         if parts.peek().is_none() {
-            return Ok(Some(entry.clone()));
+            return Ok(Some(entry.into_owned()));
         }
         if !entry.is_folder() {
             return Ok(None);
@@ -40,11 +46,11 @@ pub(super) fn file(store: &Store, root: Oid, path: &str) -> Result<Option<Vec<u8
     }
 }
 
-/// The entries of the folder a path names; none when there is no such folder.
-pub(super) fn folder(store: &Store, root: Oid, path: &str) -> Result<Vec<Entry>, LedgerError> {
+/// The folder a path names; an empty one when there is no such folder.
+pub(super) fn folder(store: &Store, root: Oid, path: &str) -> Result<Arc<Tree>, LedgerError> {
     match find(store, root, path)? {
-        Some(entry) if entry.is_folder() => Ok(store.tree(entry.oid)?.to_vec()),
-        _ => Ok(Vec::new()),
+        Some(entry) if entry.is_folder() => store.tree(entry.oid),
+        _ => Ok(Arc::default()),
     }
 }
 
@@ -103,10 +109,11 @@ fn splice_level(
     depth: usize,
     written: &mut Vec<Oid>,
 ) -> Result<Option<Oid>, LedgerError> {
-    let mut entries: BTreeMap<String, Entry> = match tree {
-        Some(oid) => store.tree(oid)?.iter().map(|e| (e.name.clone(), e.clone())).collect(),
-        None => BTreeMap::new(),
+    let tree = match tree {
+        Some(oid) => store.tree(oid)?,
+        None => Arc::default(),
     };
+    let mut renewed = Vec::new();
     let mut rest = changes;
     while let Some((path, content)) = rest.first() {
         let name = path[depth];
@@ -117,29 +124,22 @@ fn splice_level(
                 Some(content) => {
                     let oid = store.write(ObjectType::Blob, content)?;
                     written.push(oid);
-                    Some(Entry { mode: FILE, name: name.to_owned(), oid })
+                    Some((FILE, oid))
                 }
                 None => None,
             }
         } else {
-            let below = entries.get(name).filter(|entry| entry.is_folder()).map(|entry| entry.oid);
-            splice_level(store, below, here, depth + 1, written)?.map(|oid| Entry {
-                mode: FOLDER,
-                name: name.to_owned(),
-                oid,
-            })
+            let below = tree.get(name).filter(Entry::is_folder).map(|entry| entry.oid);
+            splice_level(store, below, here, depth + 1, written)?.map(|oid| (FOLDER, oid))
         };
-        match new {
-            Some(entry) => entries.insert(name.to_owned(), entry),
-            None => entries.remove(name),
-        };
+        renewed.push((name, new));
         rest = after;
     }
-    if entries.is_empty() {
+    let bytes = tree.renewed(renewed);
+    if bytes.is_empty() {
         return Ok(None);
     }
-    let oid =
-        store.write(ObjectType::Tree, &object::format_tree(entries.into_values().collect()))?;
+    let oid = store.write(ObjectType::Tree, &bytes)?;
     written.push(oid);
     Ok(Some(oid))
 }
@@ -174,26 +174,34 @@ fn compare_level(
     if old == new {
         return Ok(());
     }
-    let read = |oid: Option<Oid>| -> Result<BTreeMap<String, Entry>, LedgerError> {
-        Ok(match oid {
-            Some(oid) => store.tree(oid)?.iter().map(|e| (e.name.clone(), e.clone())).collect(),
-            None => BTreeMap::new(),
-        })
+    let read = |oid: Option<Oid>| match oid {
+        Some(oid) => store.tree(oid),
+        None => Ok(Arc::default()),
     };
     let (old, new) = (read(old)?, read(new)?);
-    let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    for name in names {
-        let (was, is) = (old.get(name), new.get(name));
-        if was.map(|e| (e.oid, e.mode)) == is.map(|e| (e.oid, e.mode)) {
+    let (mut olds, mut news) = (old.iter().peekable(), new.iter().peekable());
+    loop {
+        let order = match (olds.peek(), news.peek()) {
+            (Some(was), Some(is)) => {
+                git_order((was.name.as_bytes(), was.mode), (is.name.as_bytes(), is.mode))
+            }
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return Ok(()),
+        };
+        let was = if order == Ordering::Greater { None } else { olds.next() };
+        let is = if order == Ordering::Less { None } else { news.next() };
+        let Some(either) = was.as_ref().or(is.as_ref()) else { return Ok(()) };
+        if was == is {
             continue;
         }
-        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
-        let folder = |e: Option<&Entry>| e.filter(|e| e.is_folder()).map(|e| e.oid);
-        let file = |e: Option<&Entry>| e.filter(|e| !e.is_folder()).map(|e| e.oid);
-        compare_level(store, folder(was), folder(is), &path, found)?;
-        if file(was).is_some() || file(is).is_some() {
-            found.push(Difference { path, old: file(was), new: file(is) });
+        let name = &either.name;
+        let path = if prefix.is_empty() { name.to_string() } else { format!("{prefix}/{name}") };
+        let oid = |entry: &Option<Entry<'_>>| entry.as_ref().map(|entry| entry.oid);
+        if either.is_folder() {
+            compare_level(store, oid(&was), oid(&is), &path, found)?;
+        } else {
+            found.push(Difference { path, old: oid(&was), new: oid(&is) });
         }
     }
-    Ok(())
 }

@@ -176,7 +176,7 @@ fn repeated(
     moment: &Moment,
 ) -> Result<Option<Claimed>, LedgerError> {
     let Some(request) = &moment.request else { return Ok(None) };
-    for row in rows {
+    for row in rows.iter().filter(|row| row.may_know(&request.id)) {
         let Some(fold) = snapshot.item(&row.id)? else { continue };
         let Some(seen) = fold.state.requests.get(&request.id) else { continue };
         if seen.digest != request.digest {

@@ -182,12 +182,11 @@ pub fn compiled(definition: &WorkflowDefinition) -> Result<(Workflow, Vec<u8>), 
 /// Open items that may be the same work: for a warning, never a refusal (FR-003).
 fn twins(snapshot: &Snapshot<'_>, ask: &Delegation) -> Result<Vec<Twin>, LedgerError> {
     let digest = ask.plan.as_ref().map(|(_, plan)| &plan.digest);
-    let over = ["merged", "closed", "cancelled", "integrated", "completed"];
     let twins = snapshot
         .portfolio()?
         .rows
         .into_iter()
-        .filter(|row| row.id != ask.item && !over.contains(&row.status.as_str()))
+        .filter(|row| row.id != ask.item && !row.status.is_over())
         .filter_map(|row| {
             let same_plan = digest.is_some() && row.plan.as_ref() == digest;
             let same = same_plan || row.title.eq_ignore_ascii_case(&ask.title);

@@ -13,6 +13,7 @@ use crate::domain::id::{ItemId, StepKey};
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule::{Answer, Hold, Schedule};
 use crate::domain::state::Imported;
+use crate::domain::status::Status;
 use crate::ledger::{ItemFold, Portfolio, Row};
 use crate::report::{self, ItemReport, StepReport};
 
@@ -43,8 +44,8 @@ pub(super) fn portfolio_item(row: &Row) -> PortfolioItem {
     PortfolioItem {
         work_item_id: row.id.clone(),
         title: row.title.clone(),
-        status: row.status.clone(),
-        flags: row.flags.clone(),
+        status: row.status.word().to_owned(),
+        flags: row.flags.iter().map(|flag| flag.word().to_owned()).collect(),
         steps_done: row.done,
         steps_total: row.steps,
         workflow: row.workflow.clone(),
@@ -116,14 +117,14 @@ fn everything(portfolio: &Portfolio, session: &Session, ui: &Ui<'_>) -> Reply {
         let or_dash = |text: String| if text.is_empty() { dash.clone() } else { text };
         reply.lines.push(Line::Row(vec![
             row.id.to_string(),
-            row.status.clone(),
+            row.status.word().to_owned(),
             format!("{}/{}", row.done, row.steps),
             row.workflow.clone(),
             or_dash(now_cell),
             or_dash(next_cell),
             or_dash(wait.unwrap_or_default()),
         ]));
-        reply.quiet.push_str(&format!("{}\t{}\n", row.id, row.status));
+        reply.quiet.push_str(&format!("{}\t{}\n", row.id, row.status.word()));
     }
     for stopped in &portfolio.stopped {
         let text =
@@ -157,7 +158,7 @@ fn everything(portfolio: &Portfolio, session: &Session, ui: &Ui<'_>) -> Reply {
         reply.next.push(next(["verify"]));
     } else if ready > 0 {
         reply.next.push(next(["claim", "--next"]));
-    } else if let Some(row) = portfolio.rows.iter().find(|row| row.status != "completed") {
+    } else if let Some(row) = portfolio.rows.iter().find(|row| row.status != Status::Completed) {
         reply.next.push(next(["status", row.id.as_str()]));
     }
     reply
