@@ -48,28 +48,33 @@ impl AssignmentDoc {
     /// Every assignment of an item, in launch order.
     #[must_use]
     pub fn of(workflow: &Workflow, item: &ItemState) -> Vec<Self> {
+        (0..item.steps.len()).flat_map(|at| Self::of_step(workflow, item, at)).collect()
+    }
+
+    /// The assignments of the step at a place in launch order.
+    #[must_use]
+    pub fn of_step(workflow: &Workflow, item: &ItemState, at: usize) -> Vec<Self> {
+        let (step, state) = (&workflow.steps()[at], &item.steps[at]);
         let mut docs = Vec::new();
-        for (step, state) in workflow.steps().iter().zip(&item.steps) {
-            for (number, attempt) in (1..).zip(&state.attempts) {
-                let Some(claim) = &attempt.claim else { continue };
-                docs.push(Self {
-                    work_item_id: item.id.clone(),
-                    step_key: step.key.clone(),
-                    attempt_id: AttemptId::new(step.key.clone(), number),
-                    alias: claim.alias.clone(),
-                    executor: claim.executor.clone(),
-                    principal: claim.principal.clone(),
-                    claim_id: claim.id,
-                    claimed_at: claim.at,
-                    lease_until: claim.lease_until,
-                    released_at: attempt.end.as_ref().map(|end| end.at),
-                    terminal_state: attempt
-                        .phase
-                        .is_terminal()
-                        .then(|| attempt.phase.word().to_owned()),
-                    inputs_digest: claim.inputs_digest.clone(),
-                });
-            }
+        for (number, attempt) in (1..).zip(&state.attempts) {
+            let Some(claim) = &attempt.claim else { continue };
+            docs.push(Self {
+                work_item_id: item.id.clone(),
+                step_key: step.key.clone(),
+                attempt_id: AttemptId::new(step.key.clone(), number),
+                alias: claim.alias.clone(),
+                executor: claim.executor.clone(),
+                principal: claim.principal.clone(),
+                claim_id: claim.id,
+                claimed_at: claim.at,
+                lease_until: claim.lease_until,
+                released_at: attempt.end.as_ref().map(|end| end.at),
+                terminal_state: attempt
+                    .phase
+                    .is_terminal()
+                    .then(|| attempt.phase.word().to_owned()),
+                inputs_digest: claim.inputs_digest.clone(),
+            });
         }
         docs
     }
@@ -98,17 +103,20 @@ impl BusyDoc {
     /// The live claims of an item.
     #[must_use]
     pub fn of(workflow: &Workflow, item: &ItemState) -> Vec<Self> {
-        let live = |doc: AssignmentDoc| {
-            doc.terminal_state.is_none().then_some(Self {
-                kind: BusyKind::Executor,
-                executor: doc.executor,
-                work_item_id: doc.work_item_id,
-                attempt_id: doc.attempt_id,
-                claim_id: doc.claim_id,
-                since: doc.claimed_at,
-            })
-        };
-        AssignmentDoc::of(workflow, item).into_iter().filter_map(live).collect()
+        AssignmentDoc::of(workflow, item).iter().filter_map(Self::of_assignment).collect()
+    }
+
+    /// The executor an assignment keeps busy, while it is live.
+    #[must_use]
+    pub fn of_assignment(doc: &AssignmentDoc) -> Option<Self> {
+        doc.terminal_state.is_none().then(|| Self {
+            kind: BusyKind::Executor,
+            executor: doc.executor.clone(),
+            work_item_id: doc.work_item_id.clone(),
+            attempt_id: doc.attempt_id.clone(),
+            claim_id: doc.claim_id,
+            since: doc.claimed_at,
+        })
     }
 }
 

@@ -29,16 +29,40 @@ pub fn shard_folder(shard: &str) -> String {
 }
 
 /// `artifacts/handoff/HH/ITEM/NNNNNN-KEY-EVENT.json`; KEY is `_item` for item-level events.
+/// From the hundredth on a folder stands between, see [`hundred`].
 #[must_use]
 pub fn event_path(item: &ItemId, number: u32, key: Option<&StepKey>, kind: EventKind) -> String {
     let key = key.map_or("_item", StepKey::as_str);
-    format!("{}/{number:06}-{key}-{}.json", item_folder(item), kind.name())
+    format!("{}/{}{number:06}-{key}-{}.json", item_folder(item), hundred(number), kind.name())
 }
 
-/// `artifacts/handoff/_ledger/NNNNNN-EVENT.json`.
+/// `artifacts/handoff/_ledger/NNNNNN-EVENT.json`, with folders as [`event_path`] has them.
 #[must_use]
 pub fn ledger_event_path(number: u32, kind: EventKind) -> String {
-    format!("{HANDOFF}/{LEDGER_FOLDER}/{number:06}-{}.json", kind.name())
+    format!("{HANDOFF}/{LEDGER_FOLDER}/{}{number:06}-{}.json", hundred(number), kind.name())
+}
+
+/// The folder of a hundred events, `NNNNxx/`; none for the first ninety-nine. Each event writes the
+/// whole tree it is in anew, so that one flat folder of thousands makes every act of a large item
+/// dear.
+fn hundred(number: u32) -> String {
+    if number < 100 { String::new() } else { format!("{:04}xx/", number / 100) }
+}
+
+/// Whether a name is that of a folder of a hundred events.
+#[must_use]
+pub fn is_hundred(name: &str) -> bool {
+    name.strip_suffix("xx")
+        .is_some_and(|digits| digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The item's folder, or the ledger's, that an event's path is in: what is below it belongs to it.
+#[must_use]
+pub fn folder_of_event(path: &str) -> Option<&str> {
+    let below = path.strip_prefix(HANDOFF)?.strip_prefix('/')?;
+    let names = if below.split('/').next() == Some(LEDGER_FOLDER) { 1 } else { 2 };
+    let (end, _) = below.match_indices('/').nth(names - 1)?;
+    Some(&path[..path.len() - below.len() + end])
 }
 
 /// The number in an event's file name, if it looks like one.

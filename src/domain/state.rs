@@ -52,6 +52,7 @@ pub struct ItemState {
     pub labels: Vec<String>,
     pub owner: Option<PrincipalId>,
     pub registered: EventRef,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub registered_at: DateTime<Utc>,
     /// In launch order of the workflow.
     pub steps: Vec<StepState>,
@@ -67,6 +68,7 @@ pub struct ItemState {
     /// Events so far, decisions included: the next one's number is one more.
     pub events: u32,
     /// The latest fact.
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub last_at: DateTime<Utc>,
 }
 
@@ -119,6 +121,7 @@ pub enum Imported {
 pub struct Skipped {
     pub event: EventRef,
     pub by: ExecutorId,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub at: DateTime<Utc>,
     pub reason: String,
 }
@@ -128,6 +131,7 @@ pub struct Skipped {
 pub struct AttemptState {
     pub phase: AttemptPhase,
     pub round: u32,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub queued_at: DateTime<Utc>,
     pub retry_of: Option<u32>,
     pub retry_reason: Option<String>,
@@ -143,8 +147,10 @@ pub struct Claim {
     pub event: EventRef,
     pub executor: ExecutorId,
     pub principal: PrincipalId,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub at: DateTime<Utc>,
     pub alias: Option<AttemptAlias>,
+    #[serde(with = "chrono::serde::ts_milliseconds_option")]
     pub lease_until: Option<DateTime<Utc>>,
     pub attested: Vec<(CriterionId, bool)>,
     pub head: Option<String>,
@@ -157,6 +163,7 @@ pub struct Approval {
     pub event: EventRef,
     pub principal: PrincipalId,
     pub outputs_digest: Digest,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub at: DateTime<Utc>,
 }
 
@@ -166,6 +173,7 @@ pub struct End {
     pub event: EventRef,
     pub by: ExecutorId,
     pub principal: PrincipalId,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub at: DateTime<Utc>,
     /// What was said: the outcome, or the reason.
     pub summary: String,
@@ -197,6 +205,7 @@ pub struct Review {
 pub struct Flag {
     pub event: EventRef,
     pub by: PrincipalId,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub at: DateTime<Utc>,
     pub reason: String,
     pub suspects: Vec<ItemId>,
@@ -210,8 +219,10 @@ pub struct Blocker {
     pub steps: Vec<StepKey>,
     pub notes: String,
     pub by: PrincipalId,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub at: DateTime<Utc>,
     pub event: EventRef,
+    #[serde(with = "chrono::serde::ts_milliseconds_option")]
     pub resolved_at: Option<DateTime<Utc>>,
 }
 
@@ -220,6 +231,7 @@ pub struct Blocker {
 pub struct Return {
     pub event: EventRef,
     pub by: PrincipalId,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub at: DateTime<Utc>,
     pub reason: String,
     /// The gate's attempt; none for a rework outside a gate.
@@ -232,6 +244,7 @@ pub struct Return {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Integrated {
     pub event: EventRef,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub at: DateTime<Utc>,
     pub commit: String,
     pub branch: String,

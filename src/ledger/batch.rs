@@ -74,7 +74,7 @@ impl Batch {
         let after = self.items.get(&item).and_then(|touched| touched.now.as_ref());
         let after = after.ok_or_else(|| illegal("the item is not known"))?;
         let decided =
-            decision(&after.workflow, before.as_ref().map(|b| &b.state), &after.state, &fact);
+            decision(&after.workflow, before.as_ref().map(|b| &*b.state), &after.state, &fact);
         if let Some(decided) = decided {
             self.apply(&item, &decided, None)?;
         }
@@ -102,7 +102,7 @@ impl Batch {
         let touched = self.items.get_mut(item).ok_or_else(|| illegal("the item is not known"))?;
         let number = match &mut touched.now {
             Some(fold) => {
-                fold.state
+                Arc::make_mut(&mut fold.state)
                     .apply(event, sha256.clone(), &fold.workflow)
                     .map_err(|error| illegal(&error.to_string()))?;
                 fold.state.events
@@ -111,7 +111,7 @@ impl Batch {
                 let workflow = workflow.ok_or_else(|| illegal("the item is not registered"))?;
                 let state = ItemState::register(event, sha256.clone(), workflow)
                     .map_err(|error| illegal(&error.to_string()))?;
-                touched.now = Some(ItemFold { state, workflow: workflow.clone() });
+                touched.now = Some(ItemFold::new(state, workflow.clone()));
                 1
             }
         };
@@ -128,8 +128,7 @@ impl Batch {
         let mut items = BTreeMap::new();
         for (id, touched) in self.items {
             let Some(now) = touched.now else { continue };
-            let was = touched.before.as_ref().map(self::derived).unwrap_or_default();
-            let is = self::derived(&now);
+            let (was, is) = changed(touched.before.as_ref(), &now);
             for path in was.keys().filter(|path| !is.contains_key(*path)) {
                 // A later item of this batch may have claimed for the same executor.
                 derived.entry(path.clone()).or_insert(None);
@@ -165,21 +164,34 @@ impl Derived {
 
 /// Every derived file of an item, as its events give them (L2).
 pub(super) fn derived_files(fold: &ItemFold) -> BTreeMap<String, Vec<u8>> {
-    derived(fold).into_iter().map(|(path, doc)| (path, doc.encode())).collect()
+    derived(fold, |_| true).into_iter().map(|(path, doc)| (path, doc.encode())).collect()
 }
 
-fn derived(fold: &ItemFold) -> BTreeMap<String, Derived> {
-    let ItemFold { state, workflow } = fold;
-    let mut files = BTreeMap::new();
+type Files = BTreeMap<String, Derived>;
+
+/// The derived files of an item before and after, without those of steps that did not change: a
+/// claim on an item of a thousand steps changes one.
+fn changed(before: Option<&ItemFold>, now: &ItemFold) -> (Files, Files) {
+    let Some(before) = before else { return (Files::new(), derived(now, |_| true)) };
+    let (was, is) = (&before.state.steps, &now.state.steps);
+    let differs = |at: usize| was.get(at) != is.get(at);
+    (derived(before, differs), derived(now, differs))
+}
+
+fn derived(fold: &ItemFold, wanted: impl Fn(usize) -> bool) -> Files {
+    let ItemFold { state, workflow, .. } = fold;
+    let mut files = Files::new();
     let schedule = ScheduleDoc::of(workflow, state);
     files.insert(schedule_path(&state.id), Derived::Schedule(Box::new(schedule)));
     let folder = assignment_folder(&state.id);
-    for doc in AssignmentDoc::of(workflow, state) {
-        let path = format!("{folder}/{}.json", doc.attempt_id);
-        files.insert(path, Derived::Assignment(Box::new(doc)));
-    }
-    for doc in BusyDoc::of(workflow, state) {
-        files.insert(busy_path(&doc.executor), Derived::Busy(Box::new(doc)));
+    for at in (0..state.steps.len()).filter(|&at| wanted(at)) {
+        for doc in AssignmentDoc::of_step(workflow, state, at) {
+            if let Some(busy) = BusyDoc::of_assignment(&doc) {
+                files.insert(busy_path(&busy.executor), Derived::Busy(Box::new(busy)));
+            }
+            let path = format!("{folder}/{}.json", doc.attempt_id);
+            files.insert(path, Derived::Assignment(Box::new(doc)));
+        }
     }
     files
 }

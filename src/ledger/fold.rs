@@ -1,7 +1,6 @@
 //! An item's events, read from its own subtree and folded; what was folded before is cached by
 //! subtree, so only new events cost anything (L9).
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
 use super::error::{LedgerError, Stop};
-use super::object::{Entry, Tree};
+use super::object::Entry;
 use super::store::Store;
 use super::tree;
 use crate::artifact::{self, HANDOFF, LEDGER_FOLDER};
@@ -30,8 +29,16 @@ pub struct Sealed {
 /// An item's state with the workflow it is read by.
 #[derive(Debug, Clone)]
 pub struct ItemFold {
-    pub state: ItemState,
+    pub state: Arc<ItemState>,
     pub workflow: Arc<Workflow>,
+    /// How many of its events the kept fold has.
+    pub(super) kept: u32,
+}
+
+impl ItemFold {
+    pub(super) fn new(state: ItemState, workflow: Arc<Workflow>) -> Self {
+        Self { state: Arc::new(state), workflow, kept: 0 }
+    }
 }
 
 /// What is cached of an item.
@@ -43,10 +50,23 @@ struct CachedItem {
     state: ItemState,
 }
 
+/// The same, as it is written.
+#[derive(Serialize)]
+struct Keeping<'a> {
+    subtree: String,
+    blobs: Vec<[u8; 20]>,
+    state: &'a ItemState,
+}
+
+/// A fold is kept again when it has so many new events: a large item's is long, and reading a few
+/// events costs less than writing it after each of them.
+const WORTH_KEEPING: u32 = 8;
+
 /// What is cached of the ledger-wide events.
 #[derive(Serialize, Deserialize)]
 struct CachedLedger {
     subtree: String,
+    blobs: Vec<[u8; 20]>,
     state: LedgerState,
 }
 
@@ -87,29 +107,23 @@ fn stop(path: &str, what: impl Into<String>) -> Problem {
 }
 
 /// An event's file in its folder.
-pub(super) struct File<'a> {
+pub(super) struct File {
     pub number: u32,
-    pub name: Cow<'a, str>,
+    /// Below the folder.
+    name: String,
     pub oid: Oid,
 }
 
-impl File<'_> {
+impl File {
     pub(super) fn path(&self, folder: &str) -> String {
         format!("{folder}/{}", self.name)
     }
 }
 
 /// An item folder's files in event order, contiguous from 1.
-pub(super) fn ordered<'a>(folder: &str, tree: &'a Tree) -> Result<Vec<File<'a>>, Problem> {
+pub(super) fn ordered(store: &Store, folder: &str, tree: Oid) -> Result<Vec<File>, Problem> {
     let mut files = Vec::new();
-    for entry in tree.iter() {
-        match artifact::parse_event_name(&entry.name) {
-            Some(number) if !entry.is_folder() => {
-                files.push(File { number, name: entry.name, oid: entry.oid });
-            }
-            _ => return Err(stop(&format!("{folder}/{}", entry.name), "is no event file")),
-        }
-    }
+    collect(store, folder, "", tree, &mut files)?;
     // The tree's order is the numbers' order up to a million; the sort then finds nothing to do.
     files.sort_by(|a, b| a.number.cmp(&b.number).then_with(|| a.name.cmp(&b.name)));
     for (expected, file) in (1..).zip(&files) {
@@ -122,6 +136,32 @@ pub(super) fn ordered<'a>(folder: &str, tree: &'a Tree) -> Result<Vec<File<'a>>,
         }
     }
     Ok(files)
+}
+
+/// The event files of a folder and of its folders of a hundred.
+fn collect(
+    store: &Store,
+    folder: &str,
+    hundred: &str,
+    tree: Oid,
+    files: &mut Vec<File>,
+) -> Result<(), Problem> {
+    for entry in store.tree(tree)?.iter() {
+        let name = format!("{hundred}{}", entry.name);
+        match artifact::parse_event_name(&entry.name) {
+            Some(number) if !entry.is_folder() => {
+                files.push(File { number, name, oid: entry.oid });
+            }
+            None if entry.is_folder()
+                && hundred.is_empty()
+                && artifact::is_hundred(&entry.name) =>
+            {
+                collect(store, folder, &format!("{name}/"), entry.oid, files)?;
+            }
+            _ => return Err(stop(&format!("{folder}/{name}"), "is no event file")),
+        }
+    }
+    Ok(())
 }
 
 /// Whether a fold is remembered for the next command.
@@ -147,21 +187,19 @@ pub(super) fn item(
     };
     let name = cache_name(id);
     let cached: Option<CachedItem> = cache.load(&name);
-    if let Some(cached) = &cached
-        && cached.subtree == subtree.oid.to_string()
-    {
-        let workflow = workflow_of(store, workflows, root, &cached.state)?;
-        return Ok(Some(ItemFold { state: cached.state.clone(), workflow }));
-    }
-    let tree = store.tree(subtree.oid)?;
-    let files = ordered(&folder, &tree)?;
+    let cached = match cached {
+        Some(cached) if cached.subtree == subtree.oid.to_string() => {
+            let workflow = workflow_of(store, workflows, root, &cached.state)?;
+            let kept = cached.state.events;
+            return Ok(Some(ItemFold { kept, ..ItemFold::new(cached.state, workflow) }));
+        }
+        other => other,
+    };
+    let files = ordered(store, &folder, subtree.oid)?;
     if files.is_empty() {
         return Err(stop(&folder, "holds no event"));
     }
-    let known = cached.filter(|cached| {
-        cached.blobs.len() <= files.len()
-            && cached.blobs.iter().zip(&files).all(|(blob, file)| file.oid.as_bytes() == blob)
-    });
+    let known = cached.filter(|cached| folded_first(&cached.blobs, &files));
     let (mut state, start) = match known {
         Some(cached) => (Some(cached.state), cached.blobs.len()),
         None => (None, 0),
@@ -196,28 +234,32 @@ pub(super) fn item(
     let (Some(state), Some(workflow)) = (state, workflow) else {
         return Err(stop(&folder, "holds no event"));
     };
-    if keep == Keep::Fold {
-        save(cache, &state, subtree.oid, files.iter().map(|file| file.oid));
+    let kept = u32::try_from(start).unwrap_or(0);
+    let mut fold = ItemFold { kept, ..ItemFold::new(state, workflow) };
+    if keep == Keep::Fold && fold.state.events - kept >= WORTH_KEEPING {
+        save(cache, &fold.state, subtree.oid, &files);
+        fold.kept = fold.state.events;
     }
-    Ok(Some(ItemFold { state, workflow }))
+    Ok(Some(fold))
+}
+
+/// Remembers how an item stands after a commit, where that is worth it.
+pub(super) fn remember(store: &Store, cache: &Cache, root: Oid, fold: &ItemFold) {
+    if fold.state.events - fold.kept < WORTH_KEEPING {
+        return;
+    }
+    let folder = artifact::item_folder(&fold.state.id);
+    if let Ok(Some(subtree)) = tree::find(store, root, &folder)
+        && let Ok(files) = ordered(store, &folder, subtree.oid)
+    {
+        save(cache, &fold.state, subtree.oid, &files);
+    }
 }
 
 /// Remembers a fold by its subtree.
-pub(super) fn save(
-    cache: &Cache,
-    state: &ItemState,
-    subtree: Oid,
-    blobs: impl Iterator<Item = Oid>,
-) {
-    let blobs = blobs
-        .map(|oid| {
-            let mut bytes = [0; 20];
-            bytes.copy_from_slice(oid.as_bytes());
-            bytes
-        })
-        .collect();
-    let cached = CachedItem { subtree: subtree.to_string(), blobs, state: state.clone() };
-    cache.save(&cache_name(&state.id), &cached);
+fn save(cache: &Cache, state: &ItemState, subtree: Oid, files: &[File]) {
+    let blobs = blobs(files);
+    cache.save(&cache_name(&state.id), &Keeping { subtree: subtree.to_string(), blobs, state });
 }
 
 fn cache_name(id: &ItemId) -> String {
@@ -287,14 +329,16 @@ pub(super) fn ledger(store: &Store, cache: &Cache, root: Oid) -> Result<LedgerSt
         return Ok(LedgerState::default());
     };
     let cached: Option<CachedLedger> = cache.load("ledger");
-    if let Some(cached) = cached
-        && cached.subtree == subtree.oid.to_string()
-    {
-        return Ok(cached.state);
-    }
-    let mut state = LedgerState::default();
-    let tree = store.tree(subtree.oid)?;
-    for file in ordered(&folder, &tree)? {
+    let cached = match cached {
+        Some(cached) if cached.subtree == subtree.oid.to_string() => return Ok(cached.state),
+        other => other,
+    };
+    let files = ordered(store, &folder, subtree.oid)?;
+    let (mut state, start) = match cached.filter(|cached| folded_first(&cached.blobs, &files)) {
+        Some(cached) => (cached.state, cached.blobs.len()),
+        None => (LedgerState::default(), 0),
+    };
+    for file in &files[start..] {
         let path = file.path(&folder);
         let sealed = read_event(store, &path, file.oid)?;
         if path != artifact::ledger_event_path(file.number, sealed.event.kind()) {
@@ -304,6 +348,22 @@ pub(super) fn ledger(store: &Store, cache: &Cache, root: Oid) -> Result<LedgerSt
             .apply(&sealed.event, sealed.sha256)
             .map_err(|error| stop(&path, format!("is not legal: {error}")))?;
     }
-    cache.save("ledger", &CachedLedger { subtree: subtree.oid.to_string(), state: state.clone() });
+    let (subtree, blobs) = (subtree.oid.to_string(), blobs(&files));
+    cache.save("ledger", &CachedLedger { subtree, blobs, state: state.clone() });
     Ok(state)
+}
+
+/// Whether the files that were folded are still the first ones.
+fn folded_first(blobs: &[[u8; 20]], files: &[File]) -> bool {
+    blobs.len() <= files.len()
+        && blobs.iter().zip(files).all(|(blob, file)| file.oid.as_bytes() == blob)
+}
+
+fn blobs(files: &[File]) -> Vec<[u8; 20]> {
+    let bytes = |file: &File| {
+        let mut bytes = [0; 20];
+        bytes.copy_from_slice(file.oid.as_bytes());
+        bytes
+    };
+    files.iter().map(bytes).collect()
 }

@@ -1,6 +1,7 @@
 //! The ledger as it stands at one commit: what every reader and every decision sees.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use git2::Oid;
@@ -35,6 +36,8 @@ pub struct Snapshot<'l> {
     pub(super) seen: Option<Seen>,
     ledger: OnceCell<LedgerState>,
     workflows: RefCell<Workflows>,
+    /// Items folded for this command: deciding and recording both ask.
+    items: RefCell<BTreeMap<ItemId, ItemFold>>,
 }
 
 impl<'l> Snapshot<'l> {
@@ -106,7 +109,8 @@ impl<'l> Snapshot<'l> {
             root,
             seen,
             ledger: OnceCell::new(),
-            workflows: RefCell::new(Workflows::new()),
+            workflows: RefCell::default(),
+            items: RefCell::default(),
         }
     }
 
@@ -195,7 +199,19 @@ impl<'l> Snapshot<'l> {
     /// # Errors
     /// When one of its artifacts is bad (L10).
     pub fn item(&self, id: &ItemId) -> Result<Option<ItemFold>, LedgerError> {
-        self.item_keeping(id, Keep::Fold)
+        if let Some(fold) = self.items.borrow().get(id) {
+            return Ok(Some(fold.clone()));
+        }
+        let fold = self.item_keeping(id, Keep::Fold)?;
+        if let Some(fold) = &fold {
+            let mut items = self.items.borrow_mut();
+            // A pass over every item must not keep them all.
+            if items.len() >= 16 {
+                items.clear();
+            }
+            items.insert(id.clone(), fold.clone());
+        }
+        Ok(fold)
     }
 
     pub(super) fn item_keeping(
@@ -324,7 +340,7 @@ impl<'l> Snapshot<'l> {
         };
         let world = World {
             ledger: self.ledger()?,
-            item: fold.as_ref().map(|fold| (&fold.state, &*fold.workflow)),
+            item: fold.as_ref().map(|fold| (&*fold.state, &*fold.workflow)),
             live: live.as_ref(),
         };
         Ok(decide(world, id, ask, moment)?)
@@ -358,8 +374,7 @@ impl<'l> Snapshot<'l> {
         else {
             return Ok(Vec::new());
         };
-        let tree = self.store.tree(subtree.oid)?;
-        fold::ordered(folder, &tree)?
+        fold::ordered(self.store, folder, subtree.oid)?
             .into_iter()
             .map(|file| fold::read_event(self.store, &file.path(folder), file.oid))
             .collect()

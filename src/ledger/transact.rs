@@ -298,15 +298,8 @@ impl Ledger {
             seen.tip = draft.commit.to_string();
             seen.save(&self.cache);
         }
-        for (id, fold) in &finished.items {
-            let folder = crate::artifact::item_folder(id);
-            if let Ok(Some(subtree)) = tree::find(&self.store, draft.root, &folder)
-                && let Ok(entries) = self.store.tree(subtree.oid)
-                && let Ok(files) = fold::ordered(&folder, &entries)
-            {
-                let blobs = files.iter().map(|file| file.oid);
-                fold::save(&self.cache, &fold.state, subtree.oid, blobs);
-            }
+        for fold in finished.items.values() {
+            fold::remember(&self.store, &self.cache, draft.root, fold);
         }
         Receipt {
             value,

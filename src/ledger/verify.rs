@@ -2,6 +2,7 @@
 //! and names class, path and commit of each finding. `--deep` walks every commit as well.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use git2::Oid;
 
@@ -714,7 +715,7 @@ impl Audit<'_> {
         let mut by_folder: BTreeMap<String, Vec<(String, Vec<u8>)>> = BTreeMap::new();
         for (path, bytes) in std::mem::take(&mut self.bytes) {
             if path.starts_with(HANDOFF)
-                && let Some((folder, _)) = path.rsplit_once('/')
+                && let Some(folder) = artifact::folder_of_event(&path)
             {
                 by_folder.entry(folder.to_owned()).or_default().push((path, bytes));
             } else {
@@ -859,9 +860,11 @@ impl Audit<'_> {
             }
             let before = folded.as_ref().map(|fold| fold.state.clone());
             let applied = match &mut folded {
-                Some(fold) => {
-                    fold.state.apply(&sealed.event, sealed.sha256.clone(), &fold.workflow)
-                }
+                Some(fold) => Arc::make_mut(&mut fold.state).apply(
+                    &sealed.event,
+                    sealed.sha256.clone(),
+                    &fold.workflow,
+                ),
                 None => {
                     let Some(reference) = sealed.event.workflow.clone() else {
                         say(Class::IllegalTransition, "does not name a workflow".into());
@@ -884,7 +887,7 @@ impl Audit<'_> {
                         }
                     };
                     ItemState::register(&sealed.event, sealed.sha256.clone(), &workflow)
-                        .map(|state| folded = Some(ItemFold { state, workflow }))
+                        .map(|state| folded = Some(ItemFold::new(state, workflow)))
                 }
             };
             if let Err(error) = applied {
@@ -892,7 +895,8 @@ impl Audit<'_> {
                 return Ok(None);
             }
             if !is_decision && let Some(fold) = &folded {
-                let decided = decision(&fold.workflow, before.as_ref(), &fold.state, &sealed.event);
+                let decided =
+                    decision(&fold.workflow, before.as_deref(), &fold.state, &sealed.event);
                 due = decided.and_then(|event| encode_event(&event).ok());
             }
         }

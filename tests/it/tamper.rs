@@ -603,7 +603,8 @@ fn damaged_loose_objects_name_themselves() {
                 ends(&room, &oid, &["export", "--tree", "../copy"]);
             }
             if ["commit", "root", "tree"].contains(&what) {
-                std::fs::remove_dir_all(room.repo().join(".git/stepseal/items")).expect("caches");
+                // No fold is kept of so few events; were it, it would be gone.
+                drop(std::fs::remove_dir_all(room.repo().join(".git/stepseal/items")));
                 ends(&room, &oid, &["status", "WI-A"]);
             }
         }
@@ -683,7 +684,7 @@ fn deleting_the_caches_changes_no_answer() {
         .map(|args| room.ok(args))
     };
     let (before, caches) = (ask(), room.repo().join(".git/stepseal"));
-    assert!(caches.join("seen.json").exists() && caches.join("items").exists());
+    assert!(caches.join("seen.json").exists());
     std::fs::remove_dir_all(&caches).expect("the caches");
     let after = ask();
     assert_eq!(before, after);
@@ -694,6 +695,68 @@ fn deleting_the_caches_changes_no_answer() {
         }
         assert_eq!(before, ask());
     }
+}
+
+/// An item of more than a hundred events, its fold kept, then gone, then damaged, then of before.
+#[test]
+fn a_long_item_reads_the_same_with_and_without_its_kept_fold() {
+    let room = Room::with_ledger();
+    room.write("plan.yaml", &parallel_workflow("long", 60));
+    room.ok(&["delegate", "--plan", "plan.yaml", "--work-item", "WI-L"]);
+    let caches = room.repo().join(".git/stepseal/items");
+    let mut early = None;
+    for step in 1..=55 {
+        let step = format!("s{step:03}");
+        room.ok(&["claim", "--work-item", "WI-L", "--step", &step]);
+        room.ok(&["complete", "--work-item", "WI-L", "--step", &step, "--outcome", "did it"]);
+        if early.is_none() && caches.exists() {
+            early = Some(kept_folds(&caches));
+        }
+    }
+    let paths: Vec<String> = room
+        .ledger_files()
+        .into_iter()
+        .filter_map(|path| Some(path.split_once("/WI-L/")?.1.to_owned()))
+        .filter(|path| path.contains("attempt-") || path.contains("_item"))
+        .collect();
+    assert!(paths.contains(&"000099-s049-attempt-claimed.json".to_owned()), "{paths:#?}");
+    assert!(paths.contains(&"0001xx/000100-s049-attempt-completed.json".to_owned()), "{paths:#?}");
+    let ask = || [&["status", "WI-L", "--json"][..], &["export"]].map(|args| room.ok(args));
+    let before = ask();
+    let now = kept_folds(&caches);
+    assert_ne!(early, Some(now.clone()), "a fold is kept again when much is new");
+    for (path, bytes) in &now {
+        let older = early.iter().flatten().find(|(name, _)| name == path);
+        let older = older.map_or(Vec::new(), |(_, bytes)| bytes.clone());
+        for kept in [None, Some(older), Some(Vec::new()), Some(bytes[..bytes.len() / 2].to_vec())] {
+            match kept {
+                Some(kept) => std::fs::write(path, kept).expect("a kept fold"),
+                None => std::fs::remove_file(path).expect("a kept fold"),
+            }
+            assert_eq!(ask(), before);
+        }
+    }
+    room.ok(&["verify", "--deep"]);
+    // What is foreign in a folder of a hundred stops the item as anywhere else.
+    let path = room.ledger_file("000101-s050-attempt-claimed.json");
+    room.tamper(&[(&path, None), (&path.replace("000101", "000150"), Some("{}\n"))]);
+    assert_eq!(room.run(&["status", "WI-L"]).code, 10);
+    let (code, said) = room.json(&["verify"]);
+    assert_eq!(code, 10, "{said:#}");
+    assert!(said["findings"].to_string().contains(&path), "{said:#}");
+    room.ok(&["correct", "WI-L", "--reason", "put back"]);
+    room.ok(&["verify", "--deep"]);
+}
+
+fn kept_folds(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for shard in std::fs::read_dir(folder).expect("folders") {
+        for file in std::fs::read_dir(shard.expect("a folder").path()).expect("files") {
+            let path = file.expect("a file").path();
+            found.push((path.clone(), std::fs::read(path).expect("a kept fold")));
+        }
+    }
+    found
 }
 
 /// Nor does it hide damage from `verify`.

@@ -69,7 +69,7 @@ struct Open {
 
 impl Open {
     fn of(fold: &ItemFold) -> Self {
-        let ItemFold { workflow, state } = fold;
+        let ItemFold { workflow, state, .. } = fold;
         let schedule = Schedule::of(workflow, state);
         let key = |at: usize| workflow.steps()[at].key.clone();
         let (mut gates, mut held) = (Vec::new(), Vec::new());

@@ -318,7 +318,7 @@ fn step_rows(lines: &mut Vec<Line>, report: &ItemReport, session: &Session, ui: 
 /// Every fact that keeps a step from starting.
 fn why_not(fold: &ItemFold, step: &str, session: &Session) -> Result<Reply, Failure> {
     let key: StepKey = step.parse()?;
-    let ItemFold { workflow, state } = fold;
+    let ItemFold { workflow, state, .. } = fold;
     let at = workflow.position(&key).ok_or_else(|| {
         let nearest = workflow.nearest_key(step).cloned();
         let unknown = Refusal::UnknownStep { item: state.id.clone(), key: step.into(), nearest };
@@ -371,7 +371,7 @@ fn why_not(fold: &ItemFold, step: &str, session: &Session) -> Result<Reply, Fail
 }
 
 fn facts(fold: &ItemFold, schedule: &Schedule, at: usize) -> Vec<WhyNotFact> {
-    let ItemFold { workflow, state } = fold;
+    let ItemFold { workflow, state, .. } = fold;
     let step = &workflow.steps()[at];
     let mut facts = Vec::new();
     let mut say = |rule: &str, what: String, steps: Vec<StepKey>| {
