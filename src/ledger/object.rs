@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 
-use flate2::read::ZlibDecoder;
+use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use git2::{ObjectType, Oid};
 
 /// The largest object this room reads; a ledger object is far smaller.
@@ -70,6 +70,15 @@ pub(super) fn inflate(file: &[u8], oid: Oid) -> Result<(ObjectType, Vec<u8>), Ba
         return Err(BadObject::Hash);
     }
     Ok((kind, content))
+}
+
+/// The bytes of a loose object's file.
+pub(super) fn deflate(kind: ObjectType, content: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    let header = format!("{} {}\0", kind.str(), content.len());
+    // Into memory, which cannot fail.
+    drop(encoder.write_all(header.as_bytes()).and_then(|()| encoder.write_all(content)));
+    encoder.finish().unwrap_or_default()
 }
 
 fn read_error(error: &std::io::Error) -> BadObject {
@@ -309,18 +318,11 @@ pub(super) fn format_commit(
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
-    use flate2::{Compression, write::ZlibEncoder};
-
     use super::*;
 
     fn loose(content: &[u8]) -> (Oid, Vec<u8>) {
         let oid = Oid::hash_object(ObjectType::Blob, content).expect("a blob has an id");
-        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(format!("blob {}\0", content.len()).as_bytes()).expect("memory");
-        encoder.write_all(content).expect("memory");
-        (oid, encoder.finish().expect("memory"))
+        (oid, deflate(ObjectType::Blob, content))
     }
 
     #[test]

@@ -2,10 +2,13 @@
 #![expect(clippy::disallowed_methods, reason = "the adapter for the repository's files")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags};
+use git2::{
+    ErrorClass, ErrorCode, ObjectType, OdbLookupFlags, Oid, Repository, RepositoryOpenFlags,
+};
 
 use super::error::LedgerError;
 use super::object::{self, BadObject, Commit, Person, Tree};
@@ -225,18 +228,18 @@ impl Store {
 
     /// The commit a caller's words mean.
     pub(super) fn commit_named(&self, text: &str) -> Option<Oid> {
-        // Never revparse untrusted text: hex prefixes only.
-        if text.len() < 4 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        // Never revparse untrusted text: hex prefixes only. Looked up and not read: libgit2 would
+        // inflate it.
+        if !(4..=40).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
         }
-        self.repository.find_object_by_prefix(text, Some(ObjectType::Commit)).ok().map(|o| o.id())
+        let short = Oid::from_str(text).ok()?;
+        self.repository.odb().ok()?.exists_prefix(short, text.len()).ok()
     }
 
-    /// Where a loose object of this id would be.
-    #[cfg(not(target_os = "linux"))]
+    /// Where a loose object of this id would be in this repository.
     pub(super) fn loose_path(&self, oid: Oid) -> PathBuf {
-        let hex = oid.to_string();
-        self.object_dirs[0].join(&hex[..2]).join(&hex[2..])
+        loose_path(&self.object_dirs[0], &oid.to_string())
     }
 
     /// Reads an object, whatever its storage, and checks its hash.
@@ -246,7 +249,7 @@ impl Store {
             if !self.may_be_loose(at, dir, oid) {
                 continue;
             }
-            let path = dir.join(&hex[..2]).join(&hex[2..]);
+            let path = loose_path(dir, &hex);
             match std::fs::read(&path) {
                 Ok(file) => {
                     let bad = |why: BadObject| LedgerError::BadObject { oid: hex.clone(), why };
@@ -328,16 +331,49 @@ impl Store {
     }
 
     /// Writes an object; the same content twice is one object.
+    ///
+    /// libgit2 keeps what is stored under the same id already, without looking into it: what does
+    /// not read is replaced, so that nothing refers to an object that was damaged before.
     pub(super) fn write(&self, kind: ObjectType, content: &[u8]) -> Result<Oid, LedgerError> {
-        let oid = self
-            .repository
-            .odb()
-            .and_then(|odb| odb.write(kind, content))
-            .map_err(|error| LedgerError::git("writing an object", &error))?;
-        // It is loose now, and read back as such.
+        let failed = |error: git2::Error| LedgerError::git("writing an object", &error);
+        let oid = Oid::hash_object(kind, content).map_err(failed)?;
+        if self.is_stored(oid) && self.read(oid, kind).is_err() {
+            tracing::warn!(%oid, "a damaged object is written again");
+            self.replace(oid, kind, content)?;
+        } else {
+            self.repository.odb().and_then(|odb| odb.write(kind, content)).map_err(failed)?;
+        }
+        // It may be loose now, and is read back as such.
         let mut loose = self.loose.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         loose.remove(&(0, oid.as_bytes()[0]));
         Ok(oid)
+    }
+
+    /// Whether something is stored under this id, loose or in a pack known so far.
+    fn is_stored(&self, oid: Oid) -> bool {
+        let hex = oid.to_string();
+        let known = |odb: git2::Odb<'_>| odb.exists_ext(oid, OdbLookupFlags::NO_REFRESH);
+        self.object_dirs.iter().any(|dir| loose_path(dir, &hex).exists())
+            || self.repository.odb().is_ok_and(known)
+    }
+
+    /// Puts a loose object in the place of a damaged one, in one step: it is never missing.
+    fn replace(&self, oid: Oid, kind: ObjectType, content: &[u8]) -> Result<(), LedgerError> {
+        let path = self.loose_path(oid);
+        let folder = path.parent().unwrap_or(&self.common);
+        std::fs::create_dir_all(folder)
+            .and_then(|()| {
+                let mut file = tempfile::Builder::new();
+                // The name that git's own clean-up knows, and what git lets others do with it.
+                file.prefix("tmp_obj_");
+                #[cfg(unix)]
+                file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444));
+                file.tempfile_in(folder)
+            })
+            .and_then(|mut file| file.write_all(&object::deflate(kind, content)).map(|()| file))
+            .and_then(|file| file.persist(&path).map_err(|error| error.error))
+            .map(drop)
+            .map_err(|error| LedgerError::io("writing", &path, &error))
     }
 
     /// Moves the branch from `old` (nothing, for the first commit) to `new`, if it is still there.
@@ -386,6 +422,11 @@ impl Store {
         }
         Ok(false)
     }
+}
+
+/// Where a loose object is below a folder of objects.
+fn loose_path(objects: &Path, hex: &str) -> PathBuf {
+    objects.join(&hex[..2]).join(&hex[2..])
 }
 
 fn config(repository: &Repository, key: &str) -> Option<String> {

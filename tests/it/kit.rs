@@ -53,6 +53,14 @@ impl Room {
         room
     }
 
+    /// A room of its own with the same files, whose next command is the same.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self { live: self.live, ..Self::new() };
+        copy_files(self.path(), copy.path());
+        copy.commands.store(self.commands.load(Ordering::Relaxed), Ordering::Relaxed);
+        copy
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -222,6 +230,20 @@ impl std::fmt::Display for Ran {
             write!(f, "[exit {}]", self.code)?;
         }
         Ok(())
+    }
+}
+
+/// Copies a folder with everything in it.
+pub(crate) fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let to = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy_files(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).expect("a copy");
+        }
     }
 }
 
