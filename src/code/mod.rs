@@ -17,33 +17,36 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 /// The HEAD commit; with `whole` also its tree and whether the working tree differs.
 ///
-/// Nothing without a work tree or without a commit.
+/// Nothing without a work tree or without a commit. The commit is not read here: libgit2 would
+/// inflate it, and hangs on a truncated one; git is asked, and has a time limit.
 #[must_use]
 pub fn seen(dir: &Path, whole: bool) -> Option<CodeSeen> {
     let none: &[&std::ffi::OsStr] = &[];
     let repository = Repository::open_ext(dir, RepositoryOpenFlags::empty(), none).ok()?;
     let work_dir = repository.workdir()?;
-    let head = repository.head().ok()?.peel_to_commit().ok()?;
-    Some(CodeSeen {
-        head: head.id().to_string(),
-        tree: whole.then(|| head.tree_id().to_string()),
-        dirty: if whole { dirty(work_dir) } else { Dirty::Unknown },
-    })
+    let head = repository.head().ok()?.target()?.to_string();
+    if !whole {
+        return Some(CodeSeen { head, tree: None, dirty: Dirty::Unknown });
+    }
+    let tree = git(work_dir, &["rev-parse", "--verify", "--quiet", &format!("{head}^{{tree}}")]);
+    let dirty = match git(work_dir, &["status", "--porcelain"]) {
+        Some(changes) if changes.is_empty() => Dirty::No,
+        Some(_) => Dirty::Yes,
+        None => Dirty::Unknown,
+    };
+    Some(CodeSeen { head, tree: tree.map(|tree| tree.trim().to_owned()), dirty })
 }
 
 /// Asks git, which knows filters, sparse checkouts and submodules, without letting it run hooks.
-fn dirty(work_dir: &Path) -> Dirty {
-    let argv = [
-        "git",
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "core.hooksPath=/dev/null",
-        "--no-optional-locks",
-        "status",
-        "--porcelain",
-    ]
-    .map(str::to_owned);
+fn git(work_dir: &Path, ask: &[&str]) -> Option<String> {
+    let hermetic = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"];
+    let argv: Vec<String> = ["git"]
+        .iter()
+        .chain(&hermetic)
+        .chain(&["--no-optional-locks"])
+        .chain(ask)
+        .map(|word| (*word).to_owned())
+        .collect();
     let env = [("LC_ALL".to_owned(), "C".to_owned())];
     let program = Program {
         argv: &argv,
@@ -53,9 +56,6 @@ fn dirty(work_dir: &Path) -> Dirty {
         keep: 1024,
         interruptible: false,
     };
-    match process::run(&program) {
-        Ok(ended) if ended.exit_code == 0 && ended.output.is_empty() => Dirty::No,
-        Ok(ended) if ended.exit_code == 0 => Dirty::Yes,
-        _ => Dirty::Unknown,
-    }
+    let ended = process::run(&program).ok()?;
+    (ended.exit_code == 0).then_some(ended.output)
 }
