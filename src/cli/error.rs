@@ -12,7 +12,7 @@ use crate::config::ConfigError;
 use crate::domain::id::{ItemId, StepKey};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::transition::AttemptPhase;
-use crate::ledger::{LedgerError, Rewrite, Stop};
+use crate::ledger::{LedgerError, Stop, WayBack};
 use crate::ops::OpsError;
 use crate::plan::{PlanError, Spot};
 
@@ -28,6 +28,11 @@ pub(super) fn next<I: IntoIterator<Item = S>, S: Into<String>>(words: I) -> Next
     let mut argv = vec!["stepseal".to_owned()];
     argv.extend(words.into_iter().map(Into::into));
     Next { argv, note: None }
+}
+
+/// Makes a next command of another program.
+pub(super) fn program<const N: usize>(words: [&str; N]) -> Next {
+    Next { argv: words.map(str::to_owned).to_vec(), note: None }
 }
 
 impl Next {
@@ -555,8 +560,8 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
     match error {
         LedgerError::Refused(refused) => refusal(refused, asker),
         LedgerError::NoRepository { dir } => {
-            let argv = vec!["git".into(), "init".into(), dir.display().to_string()];
-            fail(Exit::NotFound, "no-repository").then(Next { argv, note: None })
+            let dir = dir.display().to_string();
+            fail(Exit::NotFound, "no-repository").then(program(["git", "init", &dir]))
         }
         LedgerError::NoLedger => fail(Exit::NotFound, "no-ledger").then(next(["init"])),
         LedgerError::Unsupported { remedy, .. } => {
@@ -565,16 +570,20 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
         }
         LedgerError::ForeignOwner { dir } => {
             let dir = dir.display().to_string();
-            let argv = ["git", "config", "--global", "--add", "safe.directory", &dir];
-            fail(Exit::Refused, "foreign-owner")
-                .then(Next { argv: argv.map(str::to_owned).to_vec(), note: None })
+            fail(Exit::Refused, "foreign-owner").then(program([
+                "git",
+                "config",
+                "--global",
+                "--add",
+                "safe.directory",
+                &dir,
+            ]))
         }
         LedgerError::CheckedOut { worktree, .. } => {
             let tree = worktree.display().to_string();
-            let argv = ["git", "-C", &tree, "checkout", "--detach"].map(str::to_owned).to_vec();
             fail(Exit::Refused, "ledger-checked-out")
                 .note("writing would move it under a work tree; to read the files: stepseal export --tree DIR")
-                .then(Next { argv, note: Some("leaves the branch".into()) })
+                .then(program(["git", "-C", &tree, "checkout", "--detach"]).note("leaves the branch"))
         }
         LedgerError::NotALedger { .. } => fail(Exit::Refused, "not-a-ledger")
             .then(next(["init", "--branch", "NAME"]).note("another branch")),
@@ -597,29 +606,30 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
                     .note("puts the sealed bytes back"),
             )
         }
-        LedgerError::Rewritten { how, seen, tip, mark } => {
-            let failure = fail(Exit::Damaged, how.word())
-                .fact("seen here", format!("commit {seen}, mark {mark}"))
-                .fact(
-                    "now",
-                    if tip.is_empty() { "no branch".into() } else { format!("commit {tip}") },
-                )
-                .note("nothing is written until it is what was seen again (docs/recovery.md)")
-                .then(next(["verify"]));
-            match how {
-                Rewrite::CutTail | Rewrite::Rewritten | Rewrite::Deleted => failure,
+        LedgerError::Rewritten { how, branch, seen, tip, mark } => fail(Exit::Damaged, how.word())
+            .fact("seen here", format!("commit {seen}, mark {mark}"))
+            .fact("now", if tip.is_empty() { "no branch".into() } else { format!("commit {tip}") })
+            .note("nothing is written until it is what was seen again (docs/recovery.md)")
+            .then(next(["verify"]))
+            .then(move_back(branch, seen)),
+        LedgerError::BadBranch { branch, file, seen, .. } => {
+            let failure = fail(Exit::Damaged, "bad-branch")
+                .data(json!({ "branch": branch, "file": file, "seen": seen }))
+                .note("only the file of the branch is damaged, not what it pointed to")
+                .then(program(["rm", "-f"]).with([file.display().to_string()]));
+            match seen {
+                Some(seen) => failure.then(move_back(branch, seen)),
+                None => failure.then(
+                    program(["git", "fsck", "--no-reflogs"])
+                        .note("a dangling commit of the ledger is where it was"),
+                ),
             }
         }
-        LedgerError::BadObject { oid, .. } => fail(Exit::Damaged, "bad-object")
-            .data(json!({ "object": oid }))
-            .then(Next { argv: vec!["git".into(), "fsck".into()], note: None }),
-        LedgerError::MissingObject { oid, shallow } => {
-            let failure = fail(Exit::Incomplete, "missing-object").data(json!({ "object": oid }));
-            if *shallow {
-                let argv = ["git", "fetch", "--unshallow"].map(str::to_owned).to_vec();
-                return failure.note("this clone is shallow").then(Next { argv, note: None });
-            }
-            failure.then(Next { argv: vec!["git".into(), "fsck".into()], note: None })
+        LedgerError::BadObject { oid, way, .. } => {
+            come_back(fail(Exit::Damaged, "bad-object").data(json!({ "object": oid })), way)
+        }
+        LedgerError::MissingObject { oid, way } => {
+            come_back(fail(Exit::Incomplete, "missing-object").data(json!({ "object": oid })), way)
         }
         LedgerError::Busy(_) | LedgerError::Contended { .. } => fail(Exit::TryAgain, "busy")
             .note("nothing was recorded; the same command can be repeated")
@@ -633,12 +643,55 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
                 None => failure.then(next(["log", "-n", "20"]).note("shows whether it is there")),
             }
         }
-        LedgerError::Git { .. } | LedgerError::Io { .. } => {
-            fail(Exit::Internal, "storage").note("nothing was recorded")
-        }
+        LedgerError::Git { .. } | LedgerError::Io { .. } => fail(Exit::Internal, "storage")
+            .note("nothing was recorded")
+            .then(Next { argv: asker.whole.clone(), note: Some("when the cause is gone".into()) }),
         LedgerError::Paper(_) => fail(Exit::Usage, "too-large-or-invalid"),
         LedgerError::Invalid(_) => fail(Exit::Usage, "invalid"),
     }
+}
+
+/// Puts the branch back where this clone saw it.
+#[must_use]
+pub(super) fn move_back(branch: &str, seen: &str) -> Next {
+    program(["git", "update-ref"])
+        .with([format!("refs/heads/{branch}"), seen.to_owned()])
+        .note("if what this clone saw is right")
+}
+
+/// Adds the way back of an object that cannot be had.
+fn come_back(mut failure: Failure, way: &WayBack) -> Failure {
+    if way.shallow {
+        failure = failure.note("this clone is shallow");
+    }
+    failure.next.extend(ways_back(way, failure.exit == Exit::Damaged));
+    failure
+}
+
+/// What to type so that an object comes back from another clone; a damaged one has to go first,
+/// because git keeps what it has.
+#[must_use]
+pub(super) fn ways_back(way: &WayBack, damaged: bool) -> Vec<Next> {
+    let mut ways = Vec::new();
+    if let Some(seen) = &way.seen {
+        ways.push(move_back(&way.branch, seen));
+    }
+    if damaged && way.file.is_none() {
+        let fsck = program(["git", "fsck", "--full"]);
+        ways.push(fsck.note("names its pack, to be replaced (docs/recovery.md#bad-object)"));
+        return ways;
+    }
+    if let Some(file) = &way.file {
+        ways.push(program(["rm", "-f"]).with([file.display().to_string()]));
+    }
+    ways.push(match (&way.remote, way.shallow) {
+        (Some(remote), true) => program(["git", "fetch", "--unshallow", remote]),
+        (None, true) => program(["git", "fetch", "--unshallow"]),
+        (Some(remote), false) => program(["git", "fetch", "--refetch", remote, &way.branch]),
+        (None, false) => program(["git", "fetch", "--refetch", "OTHER", &way.branch])
+            .note("OTHER is a clone that has it"),
+    });
+    ways
 }
 
 /// The facts of a bad artifact (L10).

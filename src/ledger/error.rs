@@ -37,11 +37,14 @@ pub enum LedgerError {
     #[error("the ledger is stopped: {} {}", found.path, found.what)]
     LedgerStopped { found: Box<Stop> },
     #[error("the ledger branch does not contain what this clone has seen: it was {}", how.said())]
-    Rewritten { how: Rewrite, seen: String, tip: String, mark: Mark },
+    Rewritten { how: Rewrite, branch: String, seen: String, tip: String, mark: Mark },
+    /// The file of the branch says nothing that is a commit.
+    #[error("the ledger branch cannot be read: {why}")]
+    BadBranch { branch: String, file: PathBuf, why: String, seen: Option<String> },
     #[error("object {oid} {why}")]
-    BadObject { oid: String, why: BadObject },
+    BadObject { oid: String, why: BadObject, way: Box<WayBack> },
     #[error("object {oid} is missing")]
-    MissingObject { oid: String, shallow: bool },
+    MissingObject { oid: String, way: Box<WayBack> },
     /// The queue for the lock was too long.
     #[error("the ledger is busy: its lock was not free within {}", seconds(*.0))]
     Busy(Duration),
@@ -59,6 +62,20 @@ pub enum LedgerError {
     Paper(#[from] PaperError),
     #[error("{0}")]
     Invalid(String),
+}
+
+/// How an object that cannot be had comes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WayBack {
+    /// The damaged file; none for an object in a pack, or for one that is nowhere.
+    pub file: Option<PathBuf>,
+    /// Whether the history of this clone was cut on purpose.
+    pub shallow: bool,
+    /// The remote to fetch from, where one is configured.
+    pub remote: Option<String>,
+    pub branch: String,
+    /// Where this clone saw the branch, when the branch names the object and may be wrong itself.
+    pub seen: Option<String>,
 }
 
 /// How a branch lost what was seen.

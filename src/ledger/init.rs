@@ -6,7 +6,7 @@ use chrono::Utc;
 use git2::Oid;
 
 use super::barrier;
-use super::error::{LedgerError, Rewrite};
+use super::error::LedgerError;
 use super::lock::{self, WriterLock};
 use super::seen::Seen;
 use super::store::Swap;
@@ -98,12 +98,7 @@ impl Located {
                 }
                 // A ledger that was here is not founded anew: its history would be forgotten.
                 None if let Some(seen) = seen => {
-                    return Err(LedgerError::Rewritten {
-                        how: Rewrite::Deleted,
-                        seen: seen.tip,
-                        tip: String::new(),
-                        mark: seen.mark,
-                    });
+                    return Err(seen.gone(&ledger.store));
                 }
                 None => (ledger.first_commit(moment, cleared.clone())?, None),
             };

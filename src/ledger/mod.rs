@@ -26,7 +26,7 @@ use std::time::Duration;
 
 pub use barrier::Durability;
 pub use correct::Corrected;
-pub use error::{LedgerError, Rewrite, Stop};
+pub use error::{LedgerError, Rewrite, Stop, WayBack};
 pub use fold::{ItemFold, Sealed};
 pub use index::{Portfolio, Row, Stopped};
 pub use init::Founded;

@@ -10,7 +10,7 @@ use git2::Oid;
 use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
-use super::error::{LedgerError, Rewrite, Stop};
+use super::error::{LedgerError, Rewrite, Stop, WayBack};
 use super::store::Store;
 use super::tree::{self, Difference};
 use crate::artifact::{self, HANDOFF, LEDGER_DOC, Mark, SEALS, Seal, WORKFLOWS};
@@ -157,12 +157,42 @@ impl Seen {
         self.foreign.retain(|foreign| !foreign.paths.is_empty());
     }
 
+    /// The branch is gone, or names no commit that is here: where it was.
+    pub(super) fn pointed(&self, tip: Option<Oid>, error: LedgerError) -> LedgerError {
+        let known = Some(self.tip.clone());
+        let wrong = |oid: &str| tip.is_some_and(|tip| tip.to_string() == *oid) && oid != self.tip;
+        match error {
+            LedgerError::BadBranch { branch, file, why, .. } => {
+                LedgerError::BadBranch { branch, file, why, seen: known }
+            }
+            LedgerError::BadObject { oid, why, way } if wrong(&oid) => {
+                LedgerError::BadObject { oid, why, way: Box::new(WayBack { seen: known, ..*way }) }
+            }
+            LedgerError::MissingObject { oid, way } if wrong(&oid) => {
+                LedgerError::MissingObject { oid, way: Box::new(WayBack { seen: known, ..*way }) }
+            }
+            error => error,
+        }
+    }
+
+    /// The branch is gone although it was seen.
+    pub(super) fn gone(self, store: &Store) -> LedgerError {
+        LedgerError::Rewritten {
+            how: Rewrite::Deleted,
+            branch: store.branch().to_owned(),
+            seen: self.tip,
+            tip: String::new(),
+            mark: self.mark,
+        }
+    }
+
     /// The branch does not contain what was seen: how it lost it.
     pub(super) fn rewritten(&self, store: &Store, tip: Oid) -> LedgerError {
         let cut = Oid::from_str(&self.tip)
             .is_ok_and(|seen| store.on_line(seen, tip, usize::MAX).unwrap_or(false));
         LedgerError::Rewritten {
             how: if cut { Rewrite::CutTail } else { Rewrite::Rewritten },
+            branch: store.branch().to_owned(),
             seen: self.tip.clone(),
             tip: tip.to_string(),
             mark: self.mark.clone(),

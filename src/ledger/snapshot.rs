@@ -49,21 +49,18 @@ impl<'l> Snapshot<'l> {
     /// The same whatever `ledger.json` holds: what a correction starts from.
     pub(super) fn newest_damaged(store: &'l Store, cache: &'l Cache) -> Result<Self, LedgerError> {
         let known = Seen::load(cache);
-        let Some(tip) = store.tip()? else {
-            return Err(match known {
-                Some(seen) => LedgerError::Rewritten {
-                    how: super::error::Rewrite::Deleted,
-                    seen: seen.tip,
-                    tip: String::new(),
-                    mark: seen.mark,
-                },
-                None => LedgerError::NoLedger,
-            });
+        let told = |tip, error| match &known {
+            Some(seen) => seen.pointed(tip, error),
+            None => error,
+        };
+        let Some(tip) = store.tip().map_err(|error| told(None, error))? else {
+            return Err(known.map_or(LedgerError::NoLedger, |seen| seen.gone(store)));
         };
         let seen = match &known {
-            Some(seen) => seen.clone().advance(store, tip)?,
-            None => Seen::first(store, tip)?,
+            Some(seen) => seen.clone().advance(store, tip),
+            None => Seen::first(store, tip),
         };
+        let seen = seen.map_err(|error| told(Some(tip), error))?;
         if known.as_ref() != Some(&seen) {
             seen.save(cache);
         }

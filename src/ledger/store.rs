@@ -10,7 +10,7 @@ use git2::{
     ErrorClass, ErrorCode, ObjectType, OdbLookupFlags, Oid, Repository, RepositoryOpenFlags,
 };
 
-use super::error::LedgerError;
+use super::error::{LedgerError, WayBack};
 use super::object::{self, BadObject, Commit, Person, Tree};
 use super::watch;
 
@@ -179,11 +179,52 @@ impl Store {
 
     /// Where a full reference name points.
     pub(super) fn resolve(&self, name: &str) -> Result<Option<Oid>, LedgerError> {
-        match self.repository.refname_to_id(name) {
-            Ok(oid) => Ok(Some(oid)),
+        let bad = |why: String| LedgerError::BadBranch {
+            branch: self.branch.clone(),
+            file: self.common.join(name),
+            why,
+            seen: None,
+        };
+        match self.repository.find_reference(name) {
+            Ok(reference) => match reference.target() {
+                Some(oid) => Ok(Some(oid)),
+                // The swap would not follow it.
+                None => Err(bad("it is another name for something else".into())),
+            },
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            // Not the disk: what it holds.
+            Err(error) if error.class() == ErrorClass::Reference => {
+                Err(bad(error.message().to_owned()))
+            }
             Err(error) => Err(LedgerError::git("reading the ledger branch", &error)),
         }
+    }
+
+    /// How an object comes back that is damaged in this file, or missing.
+    fn way_back(&self, file: Option<PathBuf>) -> Box<WayBack> {
+        let tracking = self.tracking().into_iter().find_map(|name| {
+            let rest = name.strip_prefix("refs/remotes/")?;
+            Some(rest.strip_suffix(&self.branch)?.trim_end_matches('/').to_owned())
+        });
+        let first = || {
+            let remotes = self.repository.remotes().ok()?;
+            remotes.iter().find_map(|name| name.ok().flatten().map(str::to_owned))
+        };
+        Box::new(WayBack {
+            file,
+            shallow: self.is_shallow(),
+            remote: tracking.or_else(first),
+            branch: self.branch.clone(),
+            seen: None,
+        })
+    }
+
+    /// An object whose content does not read: which file holds it. One of another type is sound.
+    fn bad(&self, oid: Oid, why: BadObject) -> LedgerError {
+        let hex = oid.to_string();
+        let mut files = self.object_dirs.iter().map(|dir| loose_path(dir, &hex));
+        let file = files.find(|path| why != BadObject::Type && path.exists());
+        LedgerError::BadObject { oid: hex, why, way: self.way_back(file) }
     }
 
     /// Remote-tracking branches of the ledger's name, as full reference names.
@@ -252,7 +293,7 @@ impl Store {
             let path = loose_path(dir, &hex);
             match std::fs::read(&path) {
                 Ok(file) => {
-                    let bad = |why: BadObject| LedgerError::BadObject { oid: hex.clone(), why };
+                    let bad = |why: BadObject| self.bad(oid, why);
                     let (found, content) = object::inflate(&file, oid).map_err(bad)?;
                     return if found == kind { Ok(content) } else { Err(bad(BadObject::Type)) };
                 }
@@ -269,14 +310,14 @@ impl Store {
             .map_err(|error| LedgerError::git("opening the objects", &error))?;
         match odb.read(oid) {
             Ok(found) if found.kind() == kind => Ok(found.data().to_vec()),
-            Ok(_) => Err(LedgerError::BadObject { oid: hex, why: BadObject::Type }),
+            Ok(_) => Err(self.bad(oid, BadObject::Type)),
             Err(error) if error.code() == ErrorCode::NotFound => {
-                Err(LedgerError::MissingObject { oid: hex, shallow: self.is_shallow() })
+                Err(LedgerError::MissingObject { oid: hex, way: self.way_back(None) })
             }
             Err(error) if error.class() == ErrorClass::Os => {
                 Err(LedgerError::git("reading an object", &error))
             }
-            Err(_) => Err(LedgerError::BadObject { oid: hex, why: BadObject::Packed }),
+            Err(_) => Err(self.bad(oid, BadObject::Packed)),
         }
     }
 
@@ -308,8 +349,7 @@ impl Store {
 
     pub(super) fn commit(&self, oid: Oid) -> Result<Commit, LedgerError> {
         let bytes = self.read(oid, ObjectType::Commit)?;
-        object::parse_commit(&bytes)
-            .map_err(|why| LedgerError::BadObject { oid: oid.to_string(), why })
+        object::parse_commit(&bytes).map_err(|why| self.bad(oid, why))
     }
 
     pub(super) fn tree(&self, oid: Oid) -> Result<Arc<Tree>, LedgerError> {
@@ -318,8 +358,7 @@ impl Store {
             return Ok(tree.clone());
         }
         let bytes = self.read(oid, ObjectType::Tree)?;
-        let tree = Tree::parse(bytes)
-            .map_err(|why| LedgerError::BadObject { oid: oid.to_string(), why })?;
+        let tree = Tree::parse(bytes).map_err(|why| self.bad(oid, why))?;
         let tree = Arc::new(tree);
         // Bounded: a verify of a long history must not keep every tree it saw.
         if trees.bytes > TREES {
@@ -381,7 +420,6 @@ impl Store {
     /// `reference_matching` is the only exclusive way in libgit2 (measured: 200 of 200 races).
     pub(super) fn swap(&self, old: Option<Oid>, new: Oid, why: &str) -> Swap {
         let expected = old.unwrap_or(Oid::ZERO_SHA1);
-        let _watched = watch::call(new);
         match self.repository.reference_matching(&self.reference, new, true, expected, why) {
             Ok(_) => Swap::Moved,
             Err(error) => match (error.code(), error.class()) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use git2::Oid;
 
 use super::batch::derived_files;
-use super::error::{LedgerError, Rewrite, Stop};
+use super::error::{LedgerError, Rewrite, Stop, WayBack};
 use super::fold::{self, ItemFold, Problem, Sealed};
 use super::object::Commit;
 use super::seen::{self, Check, Seen};
@@ -108,6 +108,11 @@ impl Class {
     pub fn is_incomplete(self) -> bool {
         self == Self::MissingObject
     }
+
+    /// Whether nothing can be said of some content: what follows from it is not judged.
+    fn is_unread(self) -> bool {
+        matches!(self, Self::BadObject | Self::MissingObject)
+    }
 }
 
 /// One violation.
@@ -126,6 +131,8 @@ pub struct Finding {
     pub before: Option<String>,
     /// JSON pointer to the first difference.
     pub pointer: Option<String>,
+    /// How an object comes back that cannot be had.
+    pub way: Option<Box<WayBack>>,
 }
 
 impl Finding {
@@ -146,7 +153,24 @@ impl Finding {
             commit: None,
             before: None,
             pointer: None,
+            way: None,
         }
+    }
+
+    /// An object that cannot be had: what the error says of it; another error is no finding.
+    fn lost(error: LedgerError, path: Option<String>) -> Result<Self, LedgerError> {
+        let (class, what, way) = match error {
+            LedgerError::BadObject { ref way, .. } => {
+                (Class::BadObject, error.to_string(), way.clone())
+            }
+            LedgerError::MissingObject { oid, way } => {
+                let why =
+                    if way.shallow { "this clone is shallow" } else { "it is not in this clone" };
+                (Class::MissingObject, format!("object {oid} cannot be verified: {why}"), way)
+            }
+            error => return Err(error),
+        };
+        Ok(Self { way: Some(way), ..Self::new(class, path, what) })
     }
 }
 
@@ -199,7 +223,11 @@ impl Ledger {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Verified, LedgerError> {
         let known = Seen::load(&self.cache);
-        let Some(tip) = self.store.tip()? else {
+        let told = |tip, error| match &known {
+            Some(seen) => seen.pointed(tip, error),
+            None => error,
+        };
+        let Some(tip) = self.store.tip().map_err(|error| told(None, error))? else {
             let Some(seen) = known else { return Err(LedgerError::NoLedger) };
             let what = format!(
                 "the branch is gone; this clone saw {} at commit {}",
@@ -219,16 +247,8 @@ impl Ledger {
             damaged: Vec::new(),
             progress,
         };
-        match audit.run(tip, known.as_ref(), options) {
-            Ok(()) => {}
-            Err(LedgerError::BadObject { oid, why }) => {
-                let what = format!("object {oid} {why}");
-                let mut finding = Finding::new(Class::BadObject, None, what);
-                finding.commit = Some(oid);
-                audit.report.findings.push(finding);
-            }
-            Err(LedgerError::MissingObject { oid, .. }) => audit.missing(oid, None),
-            Err(error) => return Err(error),
+        if let Err(error) = audit.run(tip, known.as_ref(), options) {
+            audit.report.findings.push(Finding::lost(told(Some(tip), error), None)?);
         }
         let Audit { mut report, .. } = audit;
         report.findings.sort_by(|a, b| (a.class, &a.path).cmp(&(b.class, &b.path)));
@@ -283,13 +303,6 @@ impl Audit<'_> {
         Ok(())
     }
 
-    fn missing(&mut self, oid: String, path: Option<String>) {
-        let shallow = self.store.is_shallow();
-        let why = if shallow { "this clone is shallow" } else { "it is not in this clone" };
-        let what = format!("object {oid} cannot be verified: {why}");
-        self.report.findings.push(Finding::new(Class::MissingObject, path, what));
-    }
-
     /// Whether the commit that gave a path its content says it sealed something.
     fn sealed_by(&self, path: &str) -> Result<bool, LedgerError> {
         let last = last_change(self.store, &self.line, path)?;
@@ -307,8 +320,8 @@ impl Audit<'_> {
                     self.line.push((oid, commit));
                 }
                 // What is here can still be checked; the rest cannot.
-                Err(LedgerError::MissingObject { oid, .. }) => {
-                    self.missing(oid, None);
+                Err(error @ LedgerError::MissingObject { .. }) if oid != tip => {
+                    self.report.findings.push(Finding::lost(error, None)?);
                     break;
                 }
                 Err(error) => return Err(error),
@@ -453,11 +466,11 @@ impl Audit<'_> {
                 continue;
             };
             let bytes = match self.store.blob(*oid) {
-                Err(LedgerError::MissingObject { oid, .. }) => {
-                    self.missing(oid, Some(path.clone()));
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.report.findings.push(Finding::lost(error, Some(path.clone()))?);
                     continue;
                 }
-                other => other?,
             };
             let found = Digest::of(&bytes);
             if found == sealed.sha256 {
@@ -814,7 +827,7 @@ impl Audit<'_> {
         for link in &sealed.event.links {
             let what = match digests.get(&link.id) {
                 // It may be the one that could not be read.
-                None if self.report.findings.iter().any(|f| f.class.is_incomplete()) => continue,
+                None if self.report.findings.iter().any(|f| f.class.is_unread()) => continue,
                 None => format!("links {} as {}, which is not in the ledger", link.id, link.rel),
                 Some((_, EventKind::ScheduleDecided)) => {
                     format!("links decision {} as {}", link.id, link.rel)
@@ -947,15 +960,16 @@ impl Audit<'_> {
         options: &VerifyOptions,
         roots: &BTreeMap<u64, Digest>,
     ) {
-        let remembered = known.map(|seen| (&seen.mark, "this clone remembers"));
-        let given = options.marks.iter().map(|mark| (mark, "given with --mark"));
+        let remembered = known.map(|seen| (&seen.mark, "this clone remembers", Some(&seen.tip)));
+        let given = options.marks.iter().map(|mark| (mark, "given with --mark", None));
         let largest = roots.keys().next_back().copied().unwrap_or(0);
         // Roots could not all be computed: the reason is a finding already.
         let whole = self.report.findings.iter().all(|finding| {
-            !matches!(finding.class, Class::BrokenSeal | Class::Deleted | Class::MissingObject)
+            !finding.class.is_unread()
+                && !matches!(finding.class, Class::BrokenSeal | Class::Deleted)
         });
-        for (mark, whose) in remembered.into_iter().chain(given) {
-            let finding = match roots.get(&mark.size) {
+        for (mark, whose, seen) in remembered.into_iter().chain(given) {
+            let mut finding = match roots.get(&mark.size) {
                 Some(root) if *root == mark.root => continue,
                 None if mark.size > largest && !whole => continue,
                 None if mark.size > largest => {
@@ -973,6 +987,7 @@ impl Audit<'_> {
                     Finding::new(Class::Rewritten, None, what)
                 }
             };
+            finding.commit = seen.cloned();
             self.report.findings.push(finding);
         }
         let told = self
@@ -983,7 +998,7 @@ impl Audit<'_> {
         // The same events under other commits: the mark holds, the commits are not those seen.
         if let Some(seen) = known
             && !told
-            && !self.report.findings.iter().any(|f| f.class.is_incomplete())
+            && !self.report.findings.iter().any(|f| f.class.is_unread())
             && !self.line.iter().any(|(oid, _)| oid.to_string() == seen.tip)
         {
             let tip = self.line.last().map(|(oid, _)| *oid).unwrap_or(Oid::ZERO_SHA1);

@@ -34,10 +34,6 @@ fn kill_after(mut child: Child, delay: Duration) -> Ran {
     Ran::of(&child.wait_with_output().expect("it ends"))
 }
 
-fn document(ran: &Ran) -> Value {
-    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran}"))
-}
-
 /// How often each request id is on record.
 fn requests(room: &Room) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
@@ -111,10 +107,10 @@ fn fifty_kills_lose_nothing_and_wedge_nothing() {
         assert_eq!(other.code, 0, "round {round}: {other}");
         let again = Ran::of(&next.wait_with_output().expect("it ends"));
         assert_eq!(again.code, 0, "round {round}: the same request again: {again}");
-        let again = document(&again);
+        let again = again.document();
         assert_eq!(again["recorded"], there == 0, "round {round}: {again:#}");
         if ran.code == 0 {
-            let said = document(&ran);
+            let said = ran.document();
             assert_eq!(said["claimId"], again["claimId"], "round {round}");
             assert_eq!(said["attemptId"], again["attemptId"], "round {round}");
         }
@@ -239,7 +235,7 @@ fn a_lock_that_is_held_is_left_alone() {
     let mut command = room.stepseal(&["claim", "--work-item", "W1", "--step", "s001", "--json"]);
     let ran = Ran::of(&command.env("STEPSEAL_LEDGER_LOCK_WAIT", "1s").output().expect("starts"));
     assert_eq!(ran.code, 75, "{ran}");
-    assert_eq!(document(&ran)["recorded"], false);
+    assert_eq!(ran.document()["recorded"], false);
     assert!(lock.exists());
     assert_eq!(tip(&room), before);
     drop(held);
@@ -287,7 +283,7 @@ fn a_busy_ledger_asks_to_try_again() {
     let mut command = room.stepseal(&["claim", "--work-item", "W1", "--step", "s001", "--json"]);
     let ran = Ran::of(&command.env("STEPSEAL_LEDGER_LOCK_WAIT", "1s").output().expect("starts"));
     assert_eq!(ran.code, 75, "{ran}");
-    assert_eq!(document(&ran)["recorded"], false);
+    assert_eq!(ran.document()["recorded"], false);
     assert_eq!(tip(&room), before);
     // Reading needs no lock.
     room.ok(&["status", "W1"]);

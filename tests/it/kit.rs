@@ -31,14 +31,24 @@ pub(crate) struct Ran {
 impl Room {
     /// An empty folder with a fixed clock and seed.
     pub(crate) fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("stepseal-it-").tempdir().expect("a temp dir");
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// The same in a folder of the caller's choice, such as another file system.
+    pub(crate) fn below(folder: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("stepseal-it-").tempdir_in(folder);
+        let dir = dir.expect("a temp dir");
         std::fs::create_dir(dir.path().join("home")).expect("a home");
         Self { dir, commands: AtomicU32::new(0), live: false }
     }
 
     /// A repository with a ledger, fixed clock and seed.
     pub(crate) fn with_ledger() -> Self {
-        let room = Self::new();
+        Self::new().founded()
+    }
+
+    fn founded(self) -> Self {
+        let room = self;
         room.git(&["init", "--quiet", "repo"]);
         room.ok(&["init", "--quiet"]);
         room
@@ -55,7 +65,8 @@ impl Room {
 
     /// A room of its own with the same files, whose next command is the same.
     pub(crate) fn copy(&self) -> Self {
-        let copy = Self { live: self.live, ..Self::new() };
+        let beside = self.path().parent().expect("a folder");
+        let copy = Self { live: self.live, ..Self::below(beside) };
         copy_files(self.path(), copy.path());
         copy.commands.store(self.commands.load(Ordering::Relaxed), Ordering::Relaxed);
         copy
@@ -130,6 +141,31 @@ impl Room {
         Ran::of(&command.output().expect("the binary starts"))
     }
 
+    /// Runs the binary in another folder of the room.
+    pub(crate) fn run_in(&self, dir: &str, args: &[&str]) -> Ran {
+        let mut command = self.stepseal(args);
+        command.current_dir(self.path().join(dir));
+        Ran::of(&command.output().expect("the binary starts"))
+    }
+
+    /// Types what an answer says under `next`, word by word, in that folder.
+    pub(crate) fn follow(&self, dir: &str, answer: &Value) {
+        let next = answer["next"].as_array().expect("a list");
+        assert!(!next.is_empty(), "no way out: {answer:#}");
+        for argv in next {
+            let words: Vec<&str> =
+                argv.as_array().expect("a command").iter().filter_map(Value::as_str).collect();
+            let ran = if words[0] == "stepseal" {
+                self.run_in(dir, &words[1..])
+            } else {
+                let mut command = self.program(words[0]);
+                command.args(&words[1..]).current_dir(self.path().join(dir));
+                Ran::of(&command.output().expect("it starts"))
+            };
+            assert_eq!(ran.code, 0, "{words:?}\n{ran}");
+        }
+    }
+
     /// Runs the binary and expects success.
     pub(crate) fn ok(&self, args: &[&str]) -> String {
         let ran = self.run(args);
@@ -142,9 +178,7 @@ impl Room {
         let mut all = args.to_vec();
         all.push("--json");
         let ran = self.run(&all);
-        let value = serde_json::from_str(&ran.stdout)
-            .unwrap_or_else(|error| panic!("{args:?} is no JSON document: {error}\n{ran}"));
-        (ran.code, value)
+        (ran.code, ran.document())
     }
 
     /// Runs git in the repository and expects success.
@@ -217,6 +251,12 @@ impl Ran {
             stderr: text(&output.stderr),
             code: output.status.code().unwrap_or(-1),
         }
+    }
+
+    /// The one JSON document it answered.
+    pub(crate) fn document(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("no JSON document: {error}\n{self}"))
     }
 }
 

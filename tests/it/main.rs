@@ -8,6 +8,7 @@ mod determinism;
 mod docs;
 mod domain_kit;
 mod histories;
+mod incomplete;
 mod kit;
 mod plans;
 mod race;

@@ -22,13 +22,6 @@ fn commit(room: &Room, path: &str, text: &str) {
     room.git(&["commit", "--quiet", "-m", &format!("{path}: {}", text.trim())]);
 }
 
-/// The binary in another folder of the room.
-fn run_in(room: &Room, dir: &str, args: &[&str]) -> Ran {
-    let mut command = room.stepseal(args);
-    command.current_dir(room.path().join(dir));
-    Ran::of(&command.output().expect("the binary starts"))
-}
-
 /// Everything of the user's that must not change.
 #[derive(Debug, PartialEq, Eq)]
 struct Untouched {
@@ -91,7 +84,7 @@ fn works(room: &Room, dir: &str) {
         &["export"],
         &["verify", "--deep"],
     ] {
-        let ran = run_in(room, dir, args);
+        let ran = room.run_in(dir, args);
         assert_eq!(ran.code, 0, "{dir} {args:?} {ran}");
         assert_eq!(untouched(room, dir), before, "{dir} {args:?}");
     }
@@ -105,10 +98,10 @@ fn refused(room: &Room, dir: &str, args: &[&str], code: i32, reason: &str, next:
         Ran::of(&git.current_dir(room.path()).args(args).output().expect("git starts")).stdout
     };
     let before = refs();
-    let ran = run_in(room, dir, args);
+    let ran = room.run_in(dir, args);
     assert_eq!(ran.code, code, "{args:?} {ran}");
     assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains("next  "), "{ran}");
-    let ran = run_in(room, dir, &[args, &["--json"]].concat());
+    let ran = room.run_in(dir, &[args, &["--json"]].concat());
     let said: Value = serde_json::from_str(&ran.stdout).expect("one JSON document");
     assert_eq!(said["reason"], reason, "{said:#}");
     assert_eq!(said["recorded"], false, "{said:#}");
@@ -149,20 +142,20 @@ fn linked_work_trees_share_one_ledger() {
     room.git(&["worktree", "add", "--quiet", "-b", "side", "../linked"]);
     works(&room, "linked");
     let before = untouched(&room, "repo");
-    let ran = run_in(&room, "repo", &["status", "W1", "--json"]);
+    let ran = room.run_in("repo", &["status", "W1", "--json"]);
     assert_eq!(ran.code, 0, "{ran}");
     let claim = ["claim", "--work-item", "W1", "--step", "s002", "--executor", "elsewhere"];
-    assert_eq!(run_in(&room, "repo", &claim).code, 0);
-    let ran = run_in(&room, "linked", &["claim", "--work-item", "W1", "--step", "s002"]);
+    assert_eq!(room.run_in("repo", &claim).code, 0);
+    let ran = room.run_in("linked", &["claim", "--work-item", "W1", "--step", "s002"]);
     assert!(ran.code == 6 && ran.stderr.contains("elsewhere"), "{ran}");
     assert_eq!(untouched(&room, "repo"), before);
     // A work tree of a bare repository.
     room.git(&["clone", "--quiet", "--bare", ".", "../bare.git"]);
     room.git(&["-C", "../bare.git", "worktree", "add", "--quiet", "--detach", "../of-bare"]);
     // The bare clone has brought the ledger's branch.
-    let ran = run_in(&room, "of-bare", &["init"]);
+    let ran = room.run_in("of-bare", &["init"]);
     assert_eq!(ran.code, 0, "{ran}");
-    let ran = run_in(&room, "bare.git", &["status", "W1"]);
+    let ran = room.run_in("bare.git", &["status", "W1"]);
     assert_eq!(ran.code, 0, "{ran}");
 }
 
@@ -172,7 +165,7 @@ fn a_subfolder_and_another_folder_named() {
     commit(&room, "deep/er/b.txt", "two\n");
     works(&room, "repo/deep/er");
     assert!(!room.repo().join("deep/er/stepseal.toml").exists());
-    let ran = run_in(&room, "", &["-C", "repo/deep", "status", "W1"]);
+    let ran = room.run_in("", &["-C", "repo/deep", "status", "W1"]);
     assert_eq!(ran.code, 0, "{ran}");
 }
 
@@ -186,10 +179,10 @@ fn a_repository_with_a_submodule_and_the_submodule() {
     room.git(&["commit", "--quiet", "-m", "sub"]);
     works(&room, "repo");
     // The submodule is a repository of its own.
-    let ran = run_in(&room, "repo/sub", &["status"]);
+    let ran = room.run_in("repo/sub", &["status"]);
     assert_eq!(ran.code, 5, "{ran}");
     works(&room, "repo/sub");
-    assert_eq!(run_in(&room, "repo", &["verify"]).code, 0);
+    assert_eq!(room.run_in("repo", &["verify"]).code, 0);
 }
 
 #[test]
@@ -365,7 +358,7 @@ fn a_ledger_that_is_checked_out_is_not_written() {
         assert!(said["message"].to_string().contains("linked"), "{said:#}");
         assert_eq!(untouched(&room, dir), before);
         // Reading is no harm.
-        assert_eq!(run_in(&room, dir, &["verify"]).code, 0);
+        assert_eq!(room.run_in(dir, &["verify"]).code, 0);
     }
     // The way out works as it is said: in the linked work tree, then in the main one.
     let leave = || {
@@ -375,12 +368,12 @@ fn a_ledger_that_is_checked_out_is_not_written() {
         room.git(&words);
     };
     leave();
-    assert_eq!(run_in(&room, "repo", &claim).code, 0);
+    assert_eq!(room.run_in("repo", &claim).code, 0);
     room.git(&["checkout", "--quiet", "stepseal-ledger"]);
     let claim = ["release", "--work-item", "W1", "--step", "s002", "--reason", "x"];
     refused(&room, "linked", &claim, 4, "ledger-checked-out", &["git", "-C"]);
     room.git(&["checkout", "--quiet", "--detach"]);
-    assert_eq!(run_in(&room, "repo", &claim).code, 0);
+    assert_eq!(room.run_in("repo", &claim).code, 0);
     // Nor is a branch made under somebody's feet: HEAD names it before it exists.
     let room = Room::new();
     room.git(&["init", "--quiet", "--initial-branch", "stepseal-ledger", "repo"]);
@@ -399,7 +392,7 @@ fn a_ledger_that_is_being_rebased_is_not_written() {
     refused(&room, "repo", &claim, 4, "ledger-checked-out", &["git", "-C"]);
     room.git(&["-C", "../linked", "rebase", "--abort"]);
     room.git(&["worktree", "remove", "--force", "../linked"]);
-    assert_eq!(run_in(&room, "repo", &claim).code, 0);
+    assert_eq!(room.run_in("repo", &claim).code, 0);
 }
 
 #[test]
@@ -461,12 +454,12 @@ fn what_needs_no_repository_works_without_one() {
         &["help"],
         &["--version"],
     ] {
-        let ran = run_in(&room, "plain", args);
+        let ran = room.run_in("plain", args);
         assert_eq!(ran.code, 0, "{args:?} {ran}");
         assert!(!ran.stdout.is_empty(), "{args:?}");
         if args == ["schema"] {
             let name = ran.stdout.split_whitespace().next().expect("a schema").to_owned();
-            assert_eq!(run_in(&room, "plain", &["schema", &name]).code, 0, "{name}");
+            assert_eq!(room.run_in("plain", &["schema", &name]).code, 0, "{name}");
         }
     }
     assert_eq!(std::fs::read_dir(room.path().join("plain")).expect("a folder").count(), 1);

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use super::super::Reply;
 use super::super::args::VerifyArgs;
-use super::super::error::{Failure, next};
+use super::super::error::{Failure, move_back, next, ways_back};
 use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::ui::{Line, Ui, plain, said};
 use super::super::view::{CorrectedView, FindingView, VerifyView};
 use crate::artifact::Mark;
-use crate::ledger::{Finding, Verified, VerifyOptions};
+use crate::ledger::{Class, Finding, Verified, VerifyOptions};
 
 pub(super) fn run(args: &VerifyArgs, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
     let marks = args
@@ -33,10 +33,10 @@ pub(super) fn run(args: &VerifyArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
     });
     ui.progress_done();
     let report = report.map_err(|error| session.ledger_failure(&error))?;
-    Ok(show(&report, args.deep, start.elapsed().as_millis()))
+    Ok(show(&report, ledger.branch(), args.deep, start.elapsed().as_millis()))
 }
 
-fn show(report: &Verified, deep: bool, millis: u128) -> Reply {
+fn show(report: &Verified, branch: &str, deep: bool, millis: u128) -> Reply {
     let incomplete = report.findings.iter().any(|finding| finding.class.is_incomplete());
     let violated = report.findings.iter().any(|finding| !finding.class.is_incomplete());
     let (exit, outcome) = match (violated, incomplete) {
@@ -116,7 +116,7 @@ fn show(report: &Verified, deep: bool, millis: u128) -> Reply {
         };
         reply.lines.push(said("stopped", format!("{}{rest}", names.join(", "))));
     }
-    out(&mut reply, &report.findings);
+    out(&mut reply, branch, &report.findings);
     reply
 }
 
@@ -158,7 +158,8 @@ fn lines(reply: &mut Reply, found: &Finding) {
         detail("found", format!("sha256 {digest}"));
     }
     if let Some(commit) = &found.commit {
-        detail("since", format!("commit {commit}"));
+        let moved = matches!(found.class, Class::CutTail | Class::Rewritten);
+        detail(if moved { "seen here" } else { "since" }, format!("commit {commit}"));
     }
     if let Some(pointer) = found.pointer.as_ref().filter(|pointer| !pointer.is_empty()) {
         detail("differs", plain(pointer));
@@ -166,10 +167,14 @@ fn lines(reply: &mut Reply, found: &Finding) {
 }
 
 /// The ways out: history before the change, and how to put it right.
-fn out(reply: &mut Reply, findings: &[Finding]) {
+fn out(reply: &mut Reply, branch: &str, findings: &[Finding]) {
     let Some(first) = findings.first() else { return };
     let docs = format!("docs/recovery.md#{}", first.class.word());
-    if let Some(item) = &first.item {
+    if let Some(found) = findings.iter().find(|found| found.way.is_some()) {
+        // Until its bytes are there nothing else can be put right.
+        let way = found.way.iter().flat_map(|way| ways_back(way, !found.class.is_incomplete()));
+        reply.next.extend(way);
+    } else if let Some(item) = &first.item {
         if let Some(before) = &first.before {
             reply.next.push(
                 next(["log", item.as_str(), "--at", before]).note("the history before the change"),
@@ -184,6 +189,9 @@ fn out(reply: &mut Reply, findings: &[Finding]) {
             next(["correct", "--reason", "…"]).note(format!("puts the sealed bytes back ({docs})")),
         );
     } else {
+        let moved = |found: &&Finding| matches!(found.class, Class::CutTail | Class::Rewritten);
+        let seen = findings.iter().filter(moved).find_map(|found| found.commit.as_ref());
+        reply.next.extend(seen.map(|seen| move_back(branch, seen)));
         reply.aside.push(Line::Text(format!("how to go on: {docs}")));
     }
 }
