@@ -18,49 +18,77 @@ pub enum Durability {
     Process,
 }
 
-/// Before the swap: every new object is on the disk. Linux syncs the file system once (measured:
-/// 2–3 times cheaper than one fsync per object); elsewhere each new file is flushed, which the
-/// standard library does with `F_FULLFSYNC` on macOS.
-pub(super) fn objects(
-    store: &Store,
+/// Makes one transaction durable, in two steps around the swap.
+#[derive(Debug)]
+pub(super) struct Barrier<'s> {
+    store: &'s Store,
     durability: Durability,
-    new: &[Oid],
-) -> Result<(), LedgerError> {
-    if durability == Durability::Process {
-        return Ok(());
-    }
+    /// Opened before anything is written: only from then on does the system tell of a write that
+    /// failed behind our back.
     #[cfg(target_os = "linux")]
-    {
-        let _ = new;
-        let path = store.common().join("objects");
-        let folder = File::open(&path).map_err(|e| LedgerError::io("opening", &path, &e))?;
-        rustix::fs::syncfs(&folder)
-            .map_err(|error| LedgerError::io("syncing", &path, &std::io::Error::from(error)))
+    objects: Option<File>,
+}
+
+impl<'s> Barrier<'s> {
+    /// Begins before the first object is written.
+    pub(super) fn begin(store: &'s Store, durability: Durability) -> Result<Self, LedgerError> {
+        #[cfg(target_os = "linux")]
+        let objects = match durability {
+            Durability::Process => None,
+            Durability::Durable => {
+                let path = store.common().join("objects");
+                Some(File::open(&path).map_err(|e| LedgerError::io("opening", &path, &e))?)
+            }
+        };
+        Ok(Self {
+            store,
+            durability,
+            #[cfg(target_os = "linux")]
+            objects,
+        })
     }
-    #[cfg(not(target_os = "linux"))]
-    {
-        for oid in new {
-            sync(&store.loose_path(*oid))?;
+
+    /// Before the swap: every new object is on the disk. Linux syncs the file system once
+    /// (measured: 2–3 times cheaper than one fsync per object); elsewhere each new file is
+    /// flushed, which the standard library does with `F_FULLFSYNC` on macOS.
+    pub(super) fn objects(&self, new: &[Oid]) -> Result<(), LedgerError> {
+        #[cfg(target_os = "linux")]
+        {
+            let _ = new;
+            let Some(folder) = &self.objects else { return Ok(()) };
+            let path = self.store.common().join("objects");
+            rustix::fs::syncfs(folder)
+                .map_err(|error| LedgerError::io("syncing", &path, &std::io::Error::from(error)))
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            if self.durability == Durability::Durable {
+                for oid in new {
+                    sync(&self.store.loose_path(*oid))?;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    /// After the swap: the branch itself, and the folder that names it.
+    pub(super) fn reference(&self) -> Result<(), LedgerError> {
+        // A concurrent `pack-refs` may have moved it into packed-refs, which it syncs itself.
+        self.file(&self.store.reference_path())
+    }
+
+    /// A file that was renamed into its place, and the folder that names it.
+    pub(super) fn file(&self, path: &Path) -> Result<(), LedgerError> {
+        if self.durability == Durability::Process {
+            return Ok(());
+        }
+        sync(path)?;
+        #[cfg(unix)]
+        if let Some(folder) = path.parent() {
+            sync(folder)?;
         }
         Ok(())
     }
-}
-
-/// After the swap: the branch itself, and the folder that names it.
-pub(super) fn reference(store: &Store, durability: Durability) -> Result<(), LedgerError> {
-    if durability == Durability::Process {
-        return Ok(());
-    }
-    let path = store.reference_path();
-    // A concurrent `pack-refs` may have moved it into packed-refs, which it syncs itself.
-    if path.exists() {
-        sync(&path)?;
-    }
-    #[cfg(unix)]
-    if let Some(folder) = path.parent() {
-        sync(folder)?;
-    }
-    Ok(())
 }
 
 fn sync(path: &Path) -> Result<(), LedgerError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::Utc;
 use git2::Oid;
 
-use super::barrier;
+use super::barrier::Barrier;
 use super::error::LedgerError;
 use super::lock::{self, WriterLock};
 use super::seen::Seen;
@@ -71,12 +71,13 @@ impl Located {
             return Err(LedgerError::CheckedOut { branch: branch.to_owned(), worktree });
         }
         let lock = WriterLock::acquire(ledger.cache.folder(), ledger.settings.lock_wait)?;
+        let barrier = Barrier::begin(&ledger.store, ledger.settings.durability)?;
         let mut cleared = None;
         for _ in 0..TRIES {
             if let Some(tip) = ledger.store.tip()? {
                 ledger.check_is_ledger(tip)?;
                 let items = ledger.snapshot()?.item_ids()?.len();
-                ledger.remember(&lock, branch)?;
+                ledger.remember(&lock, &barrier, branch)?;
                 return Ok((ledger, Founded::Existed { items }));
             }
             let tracking = ledger.store.tracking();
@@ -100,7 +101,7 @@ impl Located {
                 None if let Some(seen) = seen => {
                     return Err(seen.gone(&ledger.store));
                 }
-                None => (ledger.first_commit(moment, cleared.clone())?, None),
+                None => (ledger.first_commit(moment, &barrier, cleared.clone())?, None),
             };
             match ledger.store.swap(None, commit, "stepseal: init") {
                 Swap::Moved => {}
@@ -120,11 +121,15 @@ impl Located {
                 }
             }
             let unknown = |error: LedgerError| LedgerError::Unknown { why: error.to_string() };
-            barrier::reference(&ledger.store, ledger.settings.durability).map_err(unknown)?;
-            ledger.check_is_ledger(commit).map_err(unknown)?;
-            Seen::first(&ledger.store, commit)?.save(&ledger.cache);
-            ledger.remember(&lock, branch)?;
-            let items = ledger.snapshot()?.item_ids()?.len();
+            // The ledger is there: what fails from here on is not "nothing was recorded".
+            let items = || {
+                barrier.reference()?;
+                ledger.check_is_ledger(commit)?;
+                Seen::first(&ledger.store, commit)?.save(&ledger.cache);
+                ledger.remember(&lock, &barrier, branch)?;
+                Ok(ledger.snapshot()?.item_ids()?.len())
+            };
+            let items = items().map_err(unknown)?;
             let founded = match from {
                 Some(from) => Founded::Adopted { from, items },
                 None => Founded::Created,
@@ -138,14 +143,20 @@ impl Located {
 impl Ledger {
     /// Writes the ledger's identity to the common git config, past a lock that a killed process
     /// left there.
-    fn remember(&self, lock: &WriterLock, branch: &str) -> Result<(), LedgerError> {
+    fn remember(
+        &self,
+        lock: &WriterLock,
+        barrier: &Barrier<'_>,
+        branch: &str,
+    ) -> Result<(), LedgerError> {
         const KEY: &str = "stepseal.branch";
+        let config = self.store.common().join("config");
         for _ in 0..TRIES {
             let known = self.store.config(KEY).as_deref() == Some(branch);
             if known || self.store.set_config(KEY, branch)? {
-                return Ok(());
+                return barrier.file(&config);
             }
-            if lock.clear_stale(&self.store.common().join("config")).is_none() {
+            if lock.clear_stale(&config).is_none() {
                 lock::pause(Duration::from_millis(50));
             }
         }
@@ -162,7 +173,12 @@ impl Ledger {
     }
 
     /// Seal 1: size 0, no leaves, and the digests of what the branch says of itself.
-    fn first_commit(&self, moment: &Moment, cleared: Option<String>) -> Result<Oid, LedgerError> {
+    fn first_commit(
+        &self,
+        moment: &Moment,
+        barrier: &Barrier<'_>,
+        cleared: Option<String>,
+    ) -> Result<Oid, LedgerError> {
         let created: chrono::DateTime<Utc> = moment.now();
         let doc = LedgerDoc {
             schema: "stepseal/ledger/1".into(),
@@ -192,7 +208,7 @@ impl Ledger {
         );
         let paths = changes.into_keys().collect();
         let draft = self.commit(moment, None, root, written, &message, seal, paths)?;
-        barrier::objects(&self.store, self.settings.durability, &draft.written)?;
+        barrier.objects(&draft.written)?;
         self.read_back(&draft)?;
         Ok(draft.commit)
     }

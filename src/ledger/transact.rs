@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use git2::{ObjectType, Oid};
 
-use super::barrier;
+use super::barrier::Barrier;
 use super::batch::{Batch, Finished};
 use super::cache::Cache;
 use super::error::LedgerError;
@@ -58,7 +58,7 @@ pub struct Receipt<T> {
 }
 
 /// A write that only the ledger itself makes: restored files beside the facts.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Repair {
     /// Files put back (or removed) before the facts are judged.
     pub changes: Changes,
@@ -77,6 +77,9 @@ impl Repair {
 
 /// How often a lost race is tried again: far more than contention under the lock can need.
 const TRIES: u32 = 1000;
+
+/// How often what does not read back is written again before the outcome is unknown.
+const MENDS: u32 = 3;
 
 impl Ledger {
     /// Judges the newest state and records what the judge says, exactly once.
@@ -109,6 +112,8 @@ impl Ledger {
         let lock = WriterLock::acquire(self.cache.folder(), settings.lock_wait)?;
         let deadline = Instant::now() + settings.lock_wait.max(WriterLock::patience());
         let mut cleared = None;
+        let barrier = Barrier::begin(&self.store, settings.durability)?;
+        let unknown = |error: LedgerError| LedgerError::Unknown { why: error.to_string() };
         for attempt in 0..TRIES {
             let snapshot = newest(&self.store, &self.cache)?;
             let (verdict, repair) = judge(&snapshot)?;
@@ -117,6 +122,9 @@ impl Ledger {
                     (facts, definitions, workflow, value)
                 }
                 Verdict::Nothing(value) => {
+                    // It may be on record by a command that was killed before it said so: saying
+                    // so now promises that it stays.
+                    barrier.reference().map_err(unknown)?;
                     return Ok(Receipt {
                         value,
                         events: Vec::new(),
@@ -135,8 +143,14 @@ impl Ledger {
                 definitions,
                 workflow.as_ref(),
             )?;
-            let draft = self.draft(moment, &snapshot, base, &finished, repair, cleared.clone())?;
-            barrier::objects(&self.store, settings.durability, &draft.written)?;
+            let write = || {
+                let cleared = cleared.clone();
+                let draft =
+                    self.draft(moment, &snapshot, base, &finished, repair.clone(), cleared)?;
+                barrier.objects(&draft.written)?;
+                Ok(draft)
+            };
+            let draft = write()?;
             match self.store.swap(Some(snapshot.tip), draft.commit, "stepseal: append") {
                 Swap::Moved => {}
                 Swap::Lost { locked } => {
@@ -160,9 +174,16 @@ impl Ledger {
                     }
                 }
             }
-            let unknown = |error: LedgerError| LedgerError::Unknown { why: error.to_string() };
-            barrier::reference(&self.store, settings.durability).map_err(unknown)?;
-            self.read_back(&draft).map_err(unknown)?;
+            barrier.reference().map_err(unknown)?;
+            let mut back = self.read_back(&draft);
+            for _ in 0..MENDS {
+                let Err(error) = back else { break };
+                // Until the swap nothing referred to these objects, so a clean-up beside us may
+                // have taken them. Now something does: the same content under the same ids stays.
+                tracing::warn!(%error, "not all of it reads back: it is written again");
+                back = write().and_then(|draft| self.read_back(&draft));
+            }
+            back.map_err(unknown)?;
             return Ok(self.acknowledge(draft, finished, value, &snapshot));
         }
         Err(LedgerError::Contended { tries: TRIES })

@@ -44,13 +44,26 @@ impl Room {
 
     /// A repository with a ledger, fixed clock and seed.
     pub(crate) fn with_ledger() -> Self {
-        Self::new().founded()
-    }
-
-    fn founded(self) -> Self {
-        let room = self;
+        let room = Self::new();
         room.git(&["init", "--quiet", "repo"]);
         room.ok(&["init", "--quiet"]);
+        room
+    }
+
+    /// The same in memory where the system has such a folder: what is made durable there costs
+    /// nothing.
+    pub(crate) fn in_memory() -> Self {
+        let room = Self::unfounded_in_memory();
+        room.ok(&["init", "--quiet"]);
+        room
+    }
+
+    /// The same with a repository that has no ledger.
+    pub(crate) fn unfounded_in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        let probe = tempfile::tempfile_in(memory).is_ok();
+        let room = if probe { Self::below(memory) } else { Self::new() };
+        room.git(&["init", "--quiet", "repo"]);
         room
     }
 
@@ -117,8 +130,13 @@ impl Room {
 
     /// The binary, one second later than the command before.
     pub(crate) fn stepseal(&self, args: &[&str]) -> Command {
-        let mut command = self.program(STEPSEAL);
-        command.args(args);
+        self.under(&[STEPSEAL], args)
+    }
+
+    /// The binary started by another program, whose words end with the binary's.
+    pub(crate) fn under(&self, words: &[&str], args: &[&str]) -> Command {
+        let mut command = self.program(words[0]);
+        command.args(&words[1..]).args(args);
         let number = self.commands.fetch_add(1, Ordering::Relaxed) + 1;
         if !self.live {
             let (minutes, seconds) = (number / 60, number % 60);
@@ -285,6 +303,22 @@ pub(crate) fn copy_files(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), to).expect("a copy");
         }
     }
+}
+
+/// Whether everything a test may need must be there: then a skip is a failure.
+fn required() -> bool {
+    std::env::var("STEPSEAL_TEST_REQUIRE").as_deref() == Ok("all")
+}
+
+/// Whether a program is there; where it is not the test is skipped visibly.
+pub(crate) fn has(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let here = std::env::split_paths(&folders).any(|folder| folder.join(program).is_file());
+    if !here {
+        assert!(!required(), "{program} is missing and STEPSEAL_TEST_REQUIRE=all");
+        skipped(&format!("{program} is not here"));
+    }
+    here
 }
 
 /// Says that a test did not run, past the harness's capture: a skip must be seen.

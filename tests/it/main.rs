@@ -7,6 +7,7 @@ mod crash;
 mod determinism;
 mod docs;
 mod domain_kit;
+mod faults;
 mod histories;
 mod incomplete;
 mod kit;

@@ -1,10 +1,11 @@
 //! `init`: make the ledger, or adopt the one that is there.
+#![expect(clippy::disallowed_methods, reason = "takes a half-written stepseal.toml away")]
 
 use std::io::Write as _;
 
 use super::super::Reply;
 use super::super::args::InitArgs;
-use super::super::error::{Failure, next};
+use super::super::error::{Failure, Next, Recorded, next};
 use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::ui::said;
@@ -26,11 +27,20 @@ pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> 
         .or_else(|| located.branch())
         .unwrap_or_else(|| session.config.text("ledger.branch").to_owned());
     check_branch(&branch)?;
-    let (ledger, founded) =
-        located.init(&branch, settings, &moment).map_err(|error| session.ledger_failure(&error))?;
-    let wrote = match &work_dir {
-        Some(dir) => write_config(&dir.join("stepseal.toml"), ledger.branch())?,
-        None => false,
+    let (ledger, founded) = located.init(&branch, settings, &moment).map_err(|error| {
+        let mut failure = session.ledger_failure(&error);
+        if failure.recorded == Recorded::Unknown {
+            failure.next = vec![Next { argv: session.asker().whole, note: None }];
+        }
+        failure
+    })?;
+    // The ledger is there: a proposal that cannot be written is worth a warning.
+    let proposed = work_dir.map(|dir| dir.join("stepseal.toml"));
+    let wrote = proposed.as_deref().map(|path| write_config(path, ledger.branch()));
+    let (wrote, not_written) = match wrote {
+        Some(Err(why)) => (false, Some(why)),
+        Some(Ok(wrote)) => (wrote, None),
+        None => (false, None),
     };
     let (outcome, from, items) = match &founded {
         Founded::Created => ("created", None, 0),
@@ -48,6 +58,7 @@ pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> 
         },
     );
     reply.recorded = outcome != "existed";
+    reply.warnings.extend(not_written.map(|why| (why, None)));
     if wrote {
         reply.lines.push(said("created", "stepseal.toml"));
     }
@@ -102,7 +113,7 @@ fn check_branch(branch: &str) -> Result<(), Failure> {
 }
 
 /// Proposes the ledger to new clones; an existing file is left alone.
-fn write_config(path: &std::path::Path, branch: &str) -> Result<bool, Failure> {
+fn write_config(path: &std::path::Path, branch: &str) -> Result<bool, String> {
     let text = format!(
         "# stepseal.toml: how this clone uses stepseal. Every key may be left out. Policy (review, \
          gates, roles, who may integrate) is not here: it lives in the ledger.\n\
@@ -111,12 +122,18 @@ fn write_config(path: &std::path::Path, branch: &str) -> Result<bool, Failure> {
          (stepseal.branch), written by init\n"
     );
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
-    match file.and_then(|mut file| file.write_all(text.as_bytes())) {
+    let written = file.and_then(|mut file| {
+        file.write_all(text.as_bytes()).inspect_err(|_| {
+            // Half a file would be read from now on.
+            drop(std::fs::remove_file(path));
+        })
+    });
+    match written {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => {
-            let message = format!("cannot write {}: {error}", path.display());
-            Err(Failure::new(Exit::Internal, "storage", message))
-        }
+        Err(error) => Err(format!(
+            "{} was not written: {error}; it only proposes the ledger to new clones",
+            path.display()
+        )),
     }
 }
