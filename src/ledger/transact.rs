@@ -29,6 +29,9 @@ use crate::domain::id::{Digest, ItemId};
 use crate::domain::moment::Moment;
 use crate::domain::workflow::Workflow;
 
+#[cfg(test)]
+mod model;
+
 /// What a judge of the newest state comes to.
 #[derive(Debug)]
 pub enum Verdict<T> {
