@@ -136,8 +136,11 @@ fn name(draft: &Draft, plan: PlanText<'_>) -> WorkflowName {
 /// The folder a `tasks.md` stands in.
 #[must_use]
 pub fn spec_folder(path: &str) -> Option<&str> {
-    let mut parts = path.rsplit(['/', '\\']);
-    let file = parts.next()?;
-    let folder = parts.next().filter(|folder| !matches!(*folder, "" | "." | ".."))?;
-    file.eq_ignore_ascii_case("tasks.md").then_some(folder)
+    let folder = path.rsplit(['/', '\\']).nth(1)?;
+    (is_tasks_file(path) && !matches!(folder, "" | "." | "..")).then_some(folder)
+}
+
+/// Whether a path ends in `tasks.md`.
+pub(super) fn is_tasks_file(path: &str) -> bool {
+    path.rsplit(['/', '\\']).next().is_some_and(|file| file.eq_ignore_ascii_case("tasks.md"))
 }

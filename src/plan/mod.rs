@@ -10,6 +10,7 @@ mod markdown;
 mod native;
 pub mod speckit;
 
+use import::is_tasks_file;
 pub use import::spec_folder;
 
 use crate::domain::event::ImportedStep;
@@ -30,7 +31,7 @@ pub enum PlanFormat {
     Yaml,
     Toml,
     Json,
-    /// spec-kit's `tasks.md`, styles A and B.
+    /// spec-kit's `tasks.md`.
     SpecKit,
 }
 
@@ -194,16 +195,38 @@ fn sniff(plan: PlanText<'_>) -> Result<PlanFormat, PlanError> {
     if text.lines().any(|line| line.trim_end() == "[[steps]]") {
         return Ok(PlanFormat::Toml);
     }
+    let other = plan.path.and_then(|path| path.rsplit(['/', '\\']).find_map(other_tool));
+    if let Some(tool) = other {
+        let message = format!("plans of {tool} are not read yet");
+        let mut error = PlanError::new(message, None);
+        error.hint =
+            Some("if it is a plan of spec-kit all the same: --plan-format spec-kit".into());
+        return Err(error);
+    }
     // A file of that name with a task in it is one, however few tasks it has.
-    let named = plan.path.is_some_and(|path| spec_folder(path).is_some());
-    if speckit::sniff(plan.text).is_some() || named {
+    let named = plan.path.is_some_and(is_tasks_file);
+    let style = speckit::sniff(plan.text);
+    if named || style.is_some_and(speckit::Style::has_ids) {
         return Ok(PlanFormat::SpecKit);
     }
     let mut error = PlanError::new("this is no plan that is read here", None);
-    error.hint = Some(
-        "looked for: a workflow file with name and steps (YAML, TOML, JSON), and spec-kit tasks \
-         (- [ ] T001 …, ### T001: …)"
+    error.hint = Some(match style {
+        // Any list of boxes looks like that.
+        Some(_) => "it has boxes without task ids under phases: if it is a plan of spec-kit, say \
+                    --plan-format spec-kit"
             .into(),
-    );
+        None => "looked for: a workflow file with name and steps (YAML, TOML, JSON), and spec-kit \
+                 tasks (- [ ] T001 …, ### T001: …)"
+            .into(),
+    });
     Err(error)
+}
+
+/// The tool whose folder this is, where it also calls its plans `tasks.md`.
+fn other_tool(folder: &str) -> Option<&'static str> {
+    match folder {
+        ".kiro" => Some("Kiro"),
+        "openspec" => Some("OpenSpec"),
+        _ => None,
+    }
 }

@@ -22,6 +22,7 @@ mod speckit_corpus;
 mod speckit_fuzz;
 mod speckit_golden;
 mod speckit_rules;
+mod speckit_styles;
 mod tamper;
 mod transcript;
 mod transitions;

@@ -122,7 +122,8 @@ fn hostile_files_are_refused_with_a_reason() {
         ("w.json", "{\"name\": \"x\", \"version\": 1e30, \"steps\": [{\"key\": \"a\"}]}", ""),
         ("w.toml", "name = \"x\"\nname = \"y\"\n", "duplicate key"),
         ("tasks.md", "<<<<<<< HEAD\n- [ ] T001 a\n", "conflict marker"),
-        ("tasks.md", "nothing to do here\n", "no plan"),
+        ("notes.md", "nothing to do here\n", "no plan"),
+        ("tasks.md", "nothing to do here\n", "no tasks found"),
         ("tasks.md", "", "empty"),
     ] {
         let plan = PlanText { text, path: Some(name) };
@@ -153,8 +154,8 @@ fn a_published_version_never_changes() {
 }
 
 /// The plans beside the project; without them this says so and passes, unless they are required.
-fn corpus() -> Option<Vec<(String, String)>> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/speckit");
+fn corpus(kind: &str) -> Option<Vec<(String, String)>> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus").join(kind);
     let Ok(entries) = std::fs::read_dir(&dir) else {
         let required = std::env::var("STEPSEAL_TEST_REQUIRE").is_ok_and(|v| v == "all");
         assert!(!required, "{} is not there", dir.display());
@@ -174,7 +175,7 @@ fn corpus() -> Option<Vec<(String, String)>> {
 
 #[test]
 fn real_plans_run_to_the_end_under_the_products_scheduler() {
-    let Some(files) = corpus() else { return };
+    let Some(files) = corpus("speckit") else { return };
     let (mut read, mut steps, mut refused) = (0, 0, 0);
     for (name, text) in files {
         for gates in [Gates::Keep, Gates::Drop, Gates::Ask] {
@@ -208,5 +209,28 @@ fn real_plans_run_to_the_end_under_the_products_scheduler() {
             steps += done.len();
         }
     }
-    assert!(read > 250 && steps > 15_000, "{read} reads, {steps} steps, {refused} refusals");
+    assert!(read > 320 && steps > 19_000, "{read} reads, {steps} steps, {refused} refusals");
+}
+
+#[test]
+fn plans_of_other_tools_are_not_guessed_at() {
+    let read = |text: &str, path: &str| {
+        plan::read(PlanText { text, path: Some(path) }, &PlanOptions::default())
+    };
+    for (kind, own) in
+        [("kiro", ".kiro/specs/x/tasks.md"), ("openspec", "openspec/changes/x/tasks.md")]
+    {
+        let Some(files) = corpus(kind) else { return };
+        for (name, text) in files {
+            assert!(read(&text, &name).is_err(), "{name} is read under its own name");
+            assert!(read(&text, own).is_err(), "{name} is read from {own}");
+            // Moved into a folder of spec-kit's, its numbers still say whose it is.
+            let moved = read(&text, "specs/x/tasks.md");
+            assert!(kind != "kiro" || moved.is_err(), "{name} is read as a list of boxes");
+        }
+    }
+    let Some(files) = corpus("plain") else { return };
+    for (name, text) in files {
+        assert!(read(&text, &name).is_err(), "{name} is read under its own name");
+    }
 }

@@ -1,4 +1,4 @@
-//! Eleven real plans, counted by hand from their text, as literal numbers.
+//! Fifteen real plans, counted by hand from their text, as literal numbers.
 //!
 //! The plans are third-party text and stay outside this repository; see `corpus.rs`.
 
@@ -29,7 +29,7 @@ struct Counted {
     warnings: usize,
 }
 
-const COUNTED: [Counted; 11] = [
+const COUNTED: [Counted; 15] = [
     Counted {
         file: "ATelbay__SocialVideoDownloader__010-apk-size-optimization.md",
         tasks: 11,
@@ -208,6 +208,77 @@ const COUNTED: [Counted; 11] = [
         same_path: 0,
         first: "T001",
         last: "T021",
+        claimed: None,
+        warnings: 0,
+    },
+    // Style C, boxes: three without a name among twelve with one. The warnings: a [P] on a phase,
+    // and the nine boxes of the acceptance checklist.
+    Counted {
+        file: "shep-ai__cli__013-ui-arch.md",
+        tasks: 15,
+        done: 0,
+        parallel: 3,
+        waves: 1,
+        phases: 6,
+        checkpoints: &[],
+        passed: 0,
+        stated: 0,
+        same_path: 0,
+        first: "Task-1",
+        last: "Task-12",
+        claimed: None,
+        warnings: 2,
+    },
+    // Style C, numbered headings: 70 ids on its "Depends On" lines, 25 of them in one range.
+    Counted {
+        file: "AIS-Commercial-Business-Unit__RiskInsure__platform-fileprocessing-specs-002-cosmos-\
+               always-encrypted.md",
+        tasks: 28,
+        done: 0,
+        parallel: 0,
+        waves: 0,
+        phases: 5,
+        checkpoints: &[],
+        passed: 0,
+        stated: 70,
+        same_path: 0,
+        first: "T2-001",
+        last: "T2-028",
+        claimed: Some(28),
+        warnings: 0,
+    },
+    // Style D. Four "Prerequisites" lines under T106 to T109. The warning: T040–T045 goes past
+    // T043, the last of its row.
+    Counted {
+        file: "21-DOT-DEV__subtree__001-i-am-building.md",
+        tasks: 77,
+        done: 72,
+        parallel: 3,
+        waves: 1,
+        phases: 16,
+        checkpoints: &[],
+        passed: 0,
+        stated: 4,
+        same_path: 0,
+        first: "T001",
+        last: "T109",
+        claimed: None,
+        warnings: 1,
+    },
+    // Style E, [P] at the end of lines. T001 and T003 write one test file.
+    Counted {
+        file: "crisweber2600__CopilotAgentCLI__001-cli-for-delegate.md",
+        tasks: 23,
+        done: 0,
+        parallel: 11,
+        waves: 2,
+        phases: 1,
+        checkpoints: &[],
+        passed: 0,
+        stated: 0,
+        same_path: 1,
+        first: "T001",
+        last: "T023",
         claimed: None,
         warnings: 0,
     },

@@ -22,14 +22,14 @@ const MOST_SAME_PATH: usize = 32;
 /// Compiles an outline into a draft.
 ///
 /// # Errors
-/// When the stated edges run in a circle.
+/// When the stated edges run in a circle, or a line is either a task or a remark on one.
 pub(super) fn compile(
     document: &Document<'_>,
     mut outline: Outline,
     style: Style,
 ) -> Result<Draft, Unreadable> {
     let mut warnings = std::mem::take(&mut outline.warnings);
-    let copies = copies::merge(&mut outline, &mut warnings);
+    let copies = copies::merge(&mut outline, style, &mut warnings)?;
     let names = Names::new(&outline, &copies.by_id, &copies.of);
     let (stated, odd) = edges::collect(document, &outline, &names, &copies.of, style);
     warnings.extend(odd);

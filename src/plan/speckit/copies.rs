@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ids;
 use super::tasks::{Item, Outline};
-use crate::plan::draft::{DraftState, Warning};
+use super::{Style, ids};
+use crate::plan::draft::{DraftState, Unreadable, Warning};
 
 /// What became of the copies of repeated ids.
 #[derive(Debug)]
@@ -34,7 +34,14 @@ impl Copies {
 }
 
 /// Merges copies that say the same and names those that do not.
-pub(super) fn merge(outline: &mut Outline, warnings: &mut Vec<Warning>) -> Copies {
+///
+/// # Errors
+/// When a second line with an id may as well be a remark on the task as a task.
+pub(super) fn merge(
+    outline: &mut Outline,
+    style: Style,
+    warnings: &mut Vec<Warning>,
+) -> Result<Copies, Unreadable> {
     let mut by_id: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     let mut of = Vec::new();
     let mut keys = Vec::new();
@@ -43,8 +50,8 @@ pub(super) fn merge(outline: &mut Outline, warnings: &mut Vec<Warning>) -> Copie
     let ordinals = ordinals(outline);
     for index in 0..outline.tasks.len() {
         let (id, line) = (outline.tasks[index].id.clone(), outline.tasks[index].line);
-        let survivors = by_id.entry(id.clone()).or_default();
-        let words = (id.clone(), outline.tasks[index].text.clone());
+        let survivors = by_id.entry(ids::folded(&id)).or_default();
+        let words = (ids::folded(&id), outline.tasks[index].text.clone());
         let twin = said.get(&words).copied();
         if let Some(twin) = twin {
             let (first, second) = (outline.tasks[twin].state, outline.tasks[index].state);
@@ -62,6 +69,15 @@ pub(super) fn merge(outline: &mut Outline, warnings: &mut Vec<Warning>) -> Copie
             continue;
         }
         let mut key = ids::key_of(&id);
+        if let Some(first) = survivors.first().filter(|_| !style.marks_tasks()) {
+            let message = format!(
+                "{id} stands here again with other words, and without boxes nobody can tell a \
+                 second task from a remark: write tasks as - [ ] {id} …"
+            );
+            let at = outline.tasks[*first].line;
+            let related = vec![(at, format!("the first {id}"))];
+            return Err(Unreadable { line, message, related });
+        }
         if !survivors.is_empty() {
             let label = outline.tasks[index].phase.map(|phase| label(outline, &ordinals, phase));
             if let Some(label) = label {
@@ -79,7 +95,7 @@ pub(super) fn merge(outline: &mut Outline, warnings: &mut Vec<Warning>) -> Copie
         of.push(index);
         keys.push(key);
     }
-    Copies { by_id, of, keys }
+    Ok(Copies { by_id, of, keys })
 }
 
 /// The keys of a plan, each given once.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ids::{self, Spelling};
 use super::names::{Names, Odd, sample};
 use super::remarks;
 use super::statements::{self, Said};
@@ -78,10 +79,11 @@ pub(super) fn collect(
     of: &[usize],
     style: Style,
 ) -> (Vec<Edge>, Vec<Warning>) {
-    let mut collector =
-        Collector { names, edges: Vec::new(), odd: BTreeMap::new(), warnings: Vec::new() };
+    let spelling = style.spelling();
+    let (edges, odd) = (Vec::new(), BTreeMap::new());
+    let mut collector = Collector { names, spelling, edges, odd, warnings: Vec::new() };
     for (index, task) in outline.tasks.iter().enumerate() {
-        let own = Own { task: of[index], id: &task.id, phase: task.phase };
+        let own = Own { task: of[index], id: ids::folded(&task.id), phase: task.phase };
         collector.title(&own, task.line, &task.title);
         for line in task.body.iter().filter(|line| !line.fenced) {
             collector.body(&own, line.number, &line.text);
@@ -95,7 +97,7 @@ pub(super) fn collect(
         if fence.info.starts_with("mermaid") {
             let rows: Vec<(u32, &str)> =
                 inside().map(|line| (line.number, line.text.as_ref())).collect();
-            for (line, prerequisite, dependent) in mermaid::edges(&rows) {
+            for (line, prerequisite, dependent) in mermaid::edges(&rows, spelling) {
                 let pair = (&[Reference::One(dependent)], &[Reference::One(prerequisite)]);
                 collector.add(line, 1, None, pair.0, pair.1);
             }
@@ -113,14 +115,15 @@ pub(super) fn collect(
 }
 
 /// The task whose own lines are read.
-struct Own<'a> {
+struct Own {
     task: usize,
-    id: &'a str,
+    id: String,
     phase: Option<usize>,
 }
 
 struct Collector<'a> {
     names: &'a Names,
+    spelling: Spelling,
     edges: Vec<Edge>,
     odd: BTreeMap<u32, Odd>,
     warnings: Vec<Warning>,
@@ -128,16 +131,16 @@ struct Collector<'a> {
 
 impl Collector<'_> {
     /// Reads `(depends on T012, T013)` and its kind in a task's own words.
-    fn title(&mut self, own: &Own<'_>, line: u32, title: &str) {
-        for statement in tokens::statements(title) {
+    fn title(&mut self, own: &Own, line: u32, title: &str) {
+        for statement in tokens::statements(title, self.spelling) {
             for said in statements::read(&statement) {
                 self.said(own, line, &said);
             }
         }
     }
 
-    fn said(&mut self, own: &Own<'_>, line: u32, said: &Said) {
-        let me = [Reference::One(own.id.to_owned())];
+    fn said(&mut self, own: &Own, line: u32, said: &Said) {
+        let me = [Reference::One(own.id.clone())];
         match (&said.dependents, &said.prerequisites) {
             (None, Some(prerequisites)) => self.own(own, line, prerequisites),
             (Some(dependents), Some(prerequisites)) if *dependents == me => {
@@ -151,25 +154,25 @@ impl Collector<'_> {
         }
     }
 
-    fn own(&mut self, own: &Own<'_>, line: u32, prerequisites: &[Reference]) {
+    fn own(&mut self, own: &Own, line: u32, prerequisites: &[Reference]) {
         let odd = self.odd.entry(line).or_default();
         let found = self.names.all(prerequisites, own.phase, odd);
         self.pairs(line, 1, &[own.task], &found);
     }
 
-    fn gives(&mut self, own: &Own<'_>, line: u32, dependents: &[Reference]) {
+    fn gives(&mut self, own: &Own, line: u32, dependents: &[Reference]) {
         let odd = self.odd.entry(line).or_default();
         let found = self.names.all(dependents, own.phase, odd);
         self.pairs(line, 2, &found, &[own.task]);
     }
 
     /// Reads a line under a task: `**Dependencies**: T001`, `- Depends on T001`.
-    fn body(&mut self, own: &Own<'_>, line: u32, text: &str) {
+    fn body(&mut self, own: &Own, line: u32, text: &str) {
         let keyed = remarks::key_value(text);
         let (key, value) = keyed.as_ref().map_or(("", text), |(key, value)| (key, *value));
         let gives = GIVE_KEYS.contains(&key);
         if NEED_KEYS.contains(&key) || gives {
-            let Some(first) = tokens::statements(value).into_iter().next() else {
+            let Some(first) = tokens::statements(value, self.spelling).into_iter().next() else {
                 return;
             };
             let lists = tokens::lists(&first);
@@ -183,7 +186,7 @@ impl Collector<'_> {
         }
         // Deeper in the line an id is a remark: "to be done after T003, see there".
         let bare = text.trim_start_matches(|c: char| !c.is_alphanumeric());
-        let Some(statement) = tokens::statements(bare).into_iter().next() else {
+        let Some(statement) = tokens::statements(bare, self.spelling).into_iter().next() else {
             return;
         };
         if let (Some(Token::Word(_)), [said]) =
@@ -197,7 +200,7 @@ impl Collector<'_> {
 
     /// Reads a line of a dependencies section.
     fn section(&mut self, line: u32, text: &str, sentences: u8, arrows: u8) {
-        for statement in tokens::statements(text) {
+        for statement in tokens::statements(text, self.spelling) {
             for said in statements::read(&statement) {
                 if let Said { dependents: Some(dependents), prerequisites: Some(needed) } = said {
                     self.add(line, sentences, None, &dependents, &needed);
@@ -231,7 +234,8 @@ impl Collector<'_> {
             if words.is_empty() {
                 continue;
             }
-            let row = tokens::statements(words).into_iter().next().unwrap_or_default();
+            let row =
+                tokens::statements(words, self.spelling).into_iter().next().unwrap_or_default();
             let lists = tokens::lists(&row);
             let clean = lists.len() == 1 && lists[0].start == 0 && !words.contains(['├', '└', '┌']);
             let own = clean.then(|| lists[0].all());

@@ -3,6 +3,85 @@
 /// The longest step key of the key grammar.
 const LONGEST_KEY: usize = 64;
 
+/// How a plan names its tasks when it speaks of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// `T012`.
+    #[default]
+    Ids,
+    /// `Task 3.6`, `TASK-001`, `T2-003`, as plans without task ids number their units.
+    Units,
+}
+
+impl Spelling {
+    /// Reads the name of one task at the start of a text: its length in bytes and the id.
+    pub(super) fn lex(self, text: &str) -> Option<(usize, String)> {
+        if self == Self::Units
+            && let Some(unit) = unit(text)
+            && !unit.several
+        {
+            return Some((unit.length, unit.id));
+        }
+        let length = lex(text)?;
+        Some((length, text[..length].to_owned()))
+    }
+}
+
+/// A numbered unit that a text names: `Task 3.6`.
+#[derive(Debug)]
+pub(super) struct Unit {
+    /// In bytes.
+    pub length: usize,
+    /// The word as it is spelled, and the number: `Task-3.6`, `TASK-001`.
+    pub id: String,
+    /// `Tasks 4.1-4.6`: numbers that follow are units too.
+    pub several: bool,
+    /// The digits before the first dot, for `TASK-006~009`.
+    pub width: usize,
+}
+
+/// Reads `Task 3.6`, `TASK-001`, `task #2`, `Tasks 4.1` at the start of a text.
+pub(super) fn unit(text: &str) -> Option<Unit> {
+    let word = text.get(..4).filter(|word| word.eq_ignore_ascii_case("task"))?;
+    let several = text[4..].starts_with(['s', 'S']);
+    let rest = &text[4 + usize::from(several)..];
+    let number = rest.trim_start_matches([' ', '-', '_', '#']);
+    if rest.len() - number.len() > 2 {
+        return None;
+    }
+    let length = unit_number(number)?;
+    let start = text.len() - number.len();
+    let width = number.bytes().take_while(u8::is_ascii_digit).count();
+    let id = format!("{word}-{}", &number[..length]);
+    Some(Unit { length: start + length, id, several, width })
+}
+
+/// Reads the number of a unit: `3`, `3.6`, `2A`; its length in bytes.
+pub(super) fn unit_number(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let mut end = digits(0);
+    if end == 0 || end > 9 {
+        return None;
+    }
+    while bytes.get(end) == Some(&b'.') && (1..=9).contains(&digits(end + 1)) {
+        end += 1 + digits(end + 1);
+    }
+    if bytes.get(end).is_some_and(u8::is_ascii_alphabetic) {
+        end += 1;
+    }
+    let glued = bytes.get(end).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    (!glued).then_some(end)
+}
+
+/// Folds the spellings of one unit: `TASK-001` and `Task 001` are one task.
+pub(super) fn folded(id: &str) -> String {
+    match id.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("task-")) {
+        true => id.to_ascii_lowercase(),
+        false => id.to_owned(),
+    }
+}
+
 /// Reads a task id at the start of a text and gives its length in bytes.
 ///
 /// `T012`, `T015b`, `T158-1`, `T031-MIN`, `T012.1`, `T-001-P1-001-002`. A `-` followed by another

@@ -1,6 +1,6 @@
 //! The words of one task line: deco, id, separators, tags, title, and what says it is skipped.
 
-use super::ids;
+use super::ids::Spelling;
 
 /// The words that mark a task as not to be done.
 const SKIP_WORDS: [&str; 4] = ["SKIPPED", "SKIP", "DEFERRED", "OBSOLETE"];
@@ -19,9 +19,17 @@ const STRUCK_REMARKS: [&str; 10] = [
 ];
 const TICKS: [&str; 6] = ["✅", "✔️", "✔", "☑️", "☑", "✓"];
 
+/// Words that make a line without a box a sentence about its task and not the task.
+const SAYS: [&str; 25] = [
+    "must", "should", "can", "cannot", "may", "might", "will", "is", "are", "has", "and", "or",
+    "depends", "requires", "needs", "blocks", "unblocks", "precedes", "follows", "waits", "需要",
+    "必须", "依赖", "依賴", "阻塞",
+];
+
 /// A task line, taken apart.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct TaskLine {
+    /// Empty where the plan gives none.
     pub id: String,
     pub title: String,
     /// `[P]` among the tags that follow the id.
@@ -35,20 +43,13 @@ pub(super) struct TaskLine {
     pub tick: bool,
     /// A box stood before the title, inside the tags: `T001 [Setup] [X]`.
     pub inner_tick: bool,
+    /// A colon or a dash sets the id off from the words.
+    pub set_off: bool,
 }
 
 /// Takes a task line apart; none when it does not begin with one id.
-pub(super) fn parse(words: &str) -> Option<TaskLine> {
-    let mut line = TaskLine {
-        id: String::new(),
-        title: String::new(),
-        parallel: false,
-        parallel_elsewhere: false,
-        story: None,
-        skipped: None,
-        tick: false,
-        inner_tick: false,
-    };
+pub(super) fn parse(words: &str, spelling: Spelling) -> Option<TaskLine> {
+    let mut line = TaskLine::default();
     let mut open = Vec::new();
     let mut rest = words.trim();
     loop {
@@ -66,26 +67,64 @@ pub(super) fn parse(words: &str) -> Option<TaskLine> {
             break;
         }
     }
-    let length = ids::lex(rest)?;
-    if names_more(&rest[length..]) {
+    let (length, id) = spelling.lex(rest)?;
+    if names_more(&rest[length..], spelling) {
         return None;
     }
-    line.id = rest[..length].to_owned();
+    line.id = id;
     rest = tags(&rest[length..], &mut open, &mut line);
     title(rest, &open, &mut line);
     Some(line)
 }
 
+/// Takes the line of a box apart whose plan gives no ids; none when the box is empty.
+///
+/// `**Task 6 [P]:** words` has a name all the same.
+pub(super) fn parse_nameless(words: &str) -> Option<TaskLine> {
+    if let Some(named) = parse(words, Spelling::Units).filter(|line| line.set_off) {
+        return Some(named);
+    }
+    let mut line = TaskLine::default();
+    let mut rest = words.trim();
+    while let Some(after) = strip_tick(rest) {
+        line.tick = true;
+        rest = after.trim_start();
+    }
+    rest = tags(rest, &mut Vec::new(), &mut line);
+    title(rest, &[], &mut line);
+    (!line.title.is_empty()).then_some(line)
+}
+
+/// Tells whether a line without a box speaks of its task and does not define it:
+/// `T010 must fail before T020 begins`, `T001 [P] and T002 [P]`.
+pub(super) fn only_says(line: &TaskLine) -> bool {
+    let title = line.title.as_str();
+    let word = title.split([' ', ',', '.', ';']).next().unwrap_or("");
+    let arrow = title.starts_with(['→', '➜', '►', '⇒', '➔']) || title.starts_with("->");
+    arrow || (!line.set_off && SAYS.contains(&word))
+}
+
 /// Tells whether the text after an id goes on to a range or a list: `T016-T018: Components`.
-fn names_more(rest: &str) -> bool {
+fn names_more(rest: &str, spelling: Spelling) -> bool {
     let after = rest.trim_start();
     let after = after.strip_prefix("to ").unwrap_or(after);
     let after = after.trim_start_matches(['-', '–', '—', '~', ',', '、', '/', '&', '+']);
-    after.len() < rest.trim_start().len() && ids::lex(after.trim_start()).is_some()
+    let more = after.len() < rest.trim_start().len();
+    let number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    // `Task 4.1-4.3` and `Task 4.1, 4.2` go on, `Task 3 - 4 screens` does not.
+    let listed = rest.trim_start().starts_with([',', '、', '/', '&', '+']);
+    let numbers = number(after) || (listed && number(after.trim_start()));
+    let units = spelling == Spelling::Units && numbers;
+    more && (units || spelling.lex(after.trim_start()).is_some())
 }
 
 fn strip_deco(text: &str) -> Option<&str> {
     ["**", "__", "~~", "`"].iter().find_map(|deco| text.strip_prefix(deco))
+}
+
+/// Tells whether words begin with a tick.
+pub(super) fn ticked(words: &str) -> bool {
+    strip_tick(words).is_some()
 }
 
 fn strip_tick(text: &str) -> Option<&str> {
@@ -94,7 +133,6 @@ fn strip_tick(text: &str) -> Option<&str> {
 
 /// Takes closers, separators and tags off the text after an id.
 fn tags<'a>(mut rest: &'a str, open: &mut Vec<&str>, line: &mut TaskLine) -> &'a str {
-    let mut separated = false;
     loop {
         let trimmed = rest.trim_start();
         if let Some(after) = strip_deco(trimmed) {
@@ -113,8 +151,10 @@ fn tags<'a>(mut rest: &'a str, open: &mut Vec<&str>, line: &mut TaskLine) -> &'a
                 _ => {}
             }
             rest = after;
-        } else if !separated && let Some(after) = separator(trimmed) {
-            separated = true;
+        } else if !line.set_off
+            && let Some(after) = separator(trimmed)
+        {
+            line.set_off = true;
             rest = after;
         } else {
             return trimmed;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::ids;
+use super::ids::{self, Spelling};
 
 /// A link between two nodes, as Mermaid spells it; longer ones first.
 const LINKS: [&str; 8] = ["-.->", "-..->", "---->", "--->", "===>", "==>", "-->", "~~~>"];
 
 /// Reads a diagram's edges as (line, prerequisite, dependent); a graph of phases gives none.
-pub(super) fn edges(rows: &[(u32, &str)]) -> Vec<(u32, String, String)> {
+pub(super) fn edges(rows: &[(u32, &str)], spelling: Spelling) -> Vec<(u32, String, String)> {
     let flow = rows
         .iter()
         .map(|(_, row)| row.trim())
@@ -20,15 +20,15 @@ pub(super) fn edges(rows: &[(u32, &str)]) -> Vec<(u32, String, String)> {
     let mut labels = BTreeMap::new();
     for (_, row) in rows {
         for side in sides(row) {
-            side.split('&').for_each(|node| label(node, &mut labels));
+            side.split('&').for_each(|node| label(node, spelling, &mut labels));
         }
     }
     let mut edges = Vec::new();
     for (line, row) in rows {
         let sides = sides(row);
         for pair in sides.windows(2) {
-            for from in pair[0].split('&').filter_map(|node| task(node, &labels)) {
-                for to in pair[1].split('&').filter_map(|node| task(node, &labels)) {
+            for from in pair[0].split('&').filter_map(|node| task(node, spelling, &labels)) {
+                for to in pair[1].split('&').filter_map(|node| task(node, spelling, &labels)) {
                     edges.push((*line, from.clone(), to));
                 }
             }
@@ -65,18 +65,18 @@ fn node(text: &str) -> (&str, &str) {
     (text[..end].trim(), inner)
 }
 
-fn label(text: &str, labels: &mut BTreeMap<String, String>) {
+fn label(text: &str, spelling: Spelling, labels: &mut BTreeMap<String, String>) {
     let (name, inner) = node(text);
-    if let Some(length) = ids::lex(inner) {
-        labels.entry(name.to_owned()).or_insert_with(|| inner[..length].to_owned());
+    if let Some((_, id)) = spelling.lex(inner) {
+        labels.entry(name.to_owned()).or_insert_with(|| ids::folded(&id));
     }
 }
 
-fn task(text: &str, labels: &BTreeMap<String, String>) -> Option<String> {
+fn task(text: &str, spelling: Spelling, labels: &BTreeMap<String, String>) -> Option<String> {
     let (name, _) = node(text);
     let name = name.split(":::").next().unwrap_or(name);
-    if ids::lex(name) == Some(name.len()) {
-        return Some(name.to_owned());
+    match spelling.lex(name) {
+        Some((length, id)) if length == name.len() => Some(ids::folded(&id)),
+        _ => labels.get(name).cloned(),
     }
-    labels.get(name).cloned()
 }

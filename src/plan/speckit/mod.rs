@@ -1,8 +1,10 @@
-//! The reader of GitHub spec-kit `tasks.md` plans, styles A and B.
+//! The reader of GitHub spec-kit `tasks.md` plans, in the five styles seen in the wild.
 //!
-//! Style A is the template's `- [ ] T012 [P] [US1] words`, style B has headings `### T012: words`.
-//! The other styles seen in the wild are recognised and refused, because a guess at what is a
-//! task would run work that nobody planned.
+//! Style A is the template's `- [ ] T012 [P] [US1] words`, B has headings `### T012: words`, C no
+//! task ids but boxes or `### Task 3.6: words`, D bullets `- **T012**: words`, E plain lines
+//! `T012 — words`.
+//! Where nobody can tell a task from a remark or a check, the plan is refused with the line,
+//! because a guess would run work that nobody planned.
 
 mod compile;
 mod copies;
@@ -19,6 +21,8 @@ mod tokens;
 
 use std::collections::BTreeSet;
 
+use ids::Spelling;
+
 use crate::plan::draft::{Draft, Unreadable};
 use crate::plan::markdown::{self, Document, Place};
 
@@ -30,8 +34,10 @@ pub enum Style {
     Boxes,
     /// B: `### T012: words`.
     Headings,
-    /// C: boxes or unit headings without task ids.
+    /// C: boxes without task ids.
     Nameless,
+    /// C: unit headings without task ids, `### Task 3.6: words`.
+    Units,
     /// D: `- **T012**: words`.
     Bullets,
     /// E: `T012 — words`.
@@ -44,20 +50,34 @@ impl Style {
         match self {
             Self::Boxes => 'A',
             Self::Headings => 'B',
-            Self::Nameless => 'C',
+            Self::Nameless | Self::Units => 'C',
             Self::Bullets => 'D',
             Self::Plain => 'E',
         }
     }
 
-    fn words(self) -> &'static str {
+    /// Whether the tasks have ids; boxes and numbered headings are in many texts that are no plan.
+    #[must_use]
+    pub fn has_ids(self) -> bool {
+        self.spelling() == Spelling::Ids
+    }
+
+    /// How its sentences name tasks.
+    fn spelling(self) -> Spelling {
         match self {
-            Self::Boxes => "boxes with ids",
-            Self::Headings => "headings with ids",
-            Self::Nameless => "boxes without task ids",
-            Self::Bullets => "bullet ids without boxes",
-            Self::Plain => "plain lines with ids",
+            Self::Boxes | Self::Headings | Self::Bullets | Self::Plain => Spelling::Ids,
+            Self::Nameless | Self::Units => Spelling::Units,
         }
+    }
+
+    /// Whether tasks are headings, with everything below them theirs.
+    fn headings(self) -> bool {
+        matches!(self, Self::Headings | Self::Units)
+    }
+
+    /// Whether a mark of its own makes a line a task: a box or a heading, and not an id alone.
+    fn marks_tasks(self) -> bool {
+        !matches!(self, Self::Bullets | Self::Plain)
     }
 }
 
@@ -69,8 +89,8 @@ pub fn sniff(text: &str) -> Option<Style> {
     let found = census.style()?;
     let (count, _) = census.of(found);
     let sure = match found {
-        Style::Nameless => census.phases > 0 && count >= 3,
-        _ => count >= 3,
+        Style::Nameless | Style::Units => census.phases > 0 && count >= 3,
+        Style::Boxes | Style::Headings | Style::Bullets | Style::Plain => count >= 3,
     };
     sure.then_some(found)
 }
@@ -78,8 +98,9 @@ pub fn sniff(text: &str) -> Option<Style> {
 /// Reads a plan into a draft of ordered steps.
 ///
 /// # Errors
-/// When the text is no plan of style A or B, is broken (NUL bytes, merge conflict, unfilled
-/// template, open fence over tasks) or states dependencies that run in a circle.
+/// When the text holds no tasks, is broken (NUL bytes, merge conflict, unfilled template, open
+/// fence over tasks), states dependencies that run in a circle, or has lines that are as well
+/// tasks as not.
 pub fn read(text: &str) -> Result<Draft, Unreadable> {
     if let Some(at) = text.find('\0') {
         let line = text[..at].matches('\n').count() + 1;
@@ -96,18 +117,12 @@ pub fn read(text: &str) -> Result<Draft, Unreadable> {
     let census = Census::take(&document);
     let Some(style) = census.style() else {
         open_fence(&document, Style::Boxes)?;
-        let looked = "no tasks found: looked for boxes (- [ ] T001 …) and headings (### T001: …)";
+        let looked = "no tasks found: looked for boxes (- [ ] T001 …), headings (### T001: …), \
+                      bullets (- **T001**: …) and lines (T001 — …)";
         return refuse(0, looked);
     };
-    if !matches!(style, Style::Boxes | Style::Headings) {
-        let (_, line) = census.of(style);
-        let (letter, words) = (style.letter(), style.words());
-        let message =
-            format!("this looks like spec-kit style {letter} ({words}), which is not read yet");
-        return refuse(line, &message);
-    }
     open_fence(&document, style)?;
-    let mut outline = tasks::outline(&document, style);
+    let mut outline = tasks::outline(&document, style)?;
     if outline.tasks.is_empty() {
         let (_, line) = census.of(style);
         return refuse(
@@ -193,7 +208,7 @@ fn open_fence(document: &Document<'_>, style: Style) -> Result<(), Unreadable> {
 /// How many tasks of each style a text has, and the line of the first.
 #[derive(Debug, Default)]
 struct Census {
-    found: [(usize, u32); 5],
+    found: [(usize, u32); 6],
     /// Ids already counted for a style: a plan may list its tasks twice.
     seen: BTreeSet<(usize, String)>,
     phases: usize,
@@ -204,7 +219,7 @@ impl Census {
         let mut census = Self::default();
         for line in document.lines.iter().filter(|line| line.place == Place::Text) {
             if let Some((style, id)) = style_of(&line.text) {
-                let again = id.is_some_and(|id| !census.seen.insert((style as usize, id)));
+                let again = !id.is_empty() && !census.seen.insert((style as usize, id));
                 let entry = &mut census.found[style as usize];
                 entry.0 += usize::from(!again);
                 if entry.1 == 0 {
@@ -228,35 +243,41 @@ impl Census {
         let count = |style| self.of(style).0;
         let (boxes, headings) = (count(Style::Boxes), count(Style::Headings));
         let (bullets, plain) = (count(Style::Bullets), count(Style::Plain));
+        let units = count(Style::Units);
         let named = boxes + headings;
-        if named > 0 && (named >= 3 || bullets.max(plain) < 3) {
+        if named > 0 && (named >= 3 || bullets.max(plain).max(units) < 3) {
             return Some(if boxes >= headings { Style::Boxes } else { Style::Headings });
         }
-        let rest = [Style::Nameless, Style::Plain, Style::Bullets];
-        rest.into_iter().max_by_key(|style| count(*style)).filter(|style| count(*style) > 0)
+        let ids = if plain >= bullets { Style::Plain } else { Style::Bullets };
+        let (most, nameless) = (count(ids), count(Style::Nameless));
+        // The boxes under unit headings are checks, however many they are.
+        if units > 0 && (most < 3 || units >= most) {
+            return Some(Style::Units);
+        }
+        if most > 0 && most >= nameless {
+            return Some(ids);
+        }
+        (nameless > 0).then_some(Style::Nameless)
     }
 }
 
-fn style_of(text: &str) -> Option<(Style, Option<String>)> {
-    if let Some((_, task, _)) = tasks::task_line(text, Style::Headings) {
-        return Some((Style::Headings, Some(task.id)));
-    }
-    if let Some((level, words)) = markdown::heading(text) {
-        let unit = ["Task ", "T1-", "T2-", "T3-"].iter().any(|word| words.starts_with(word));
-        let numbered = words.contains(|c: char| c.is_ascii_digit());
-        return (level > 2 && unit && numbered).then_some((Style::Nameless, None));
-    }
-    if let Some((_, words)) = markdown::boxed(text) {
-        return Some(match line::parse(words) {
-            Some(task) => (Style::Boxes, Some(task.id)),
-            None => (Style::Nameless, None),
-        });
-    }
-    if let Some(words) = markdown::bullet(text) {
-        return line::parse(words).map(|task| (Style::Bullets, Some(task.id)));
-    }
-    let length = ids::lex(text)?;
-    let rest = text[length..].trim_start();
-    let after = rest.starts_with(['—', '–', ':', '[']) || rest.starts_with("- ");
-    (ids::fits_heading(&text[..length]) && after).then_some((Style::Plain, None))
+/// Reads the style of a line that is a task in one, and the task's id where it has one.
+fn style_of(text: &str) -> Option<(Style, String)> {
+    let styles = [
+        Style::Headings,
+        Style::Units,
+        Style::Boxes,
+        Style::Nameless,
+        Style::Bullets,
+        Style::Plain,
+    ];
+    styles.into_iter().find_map(|style| {
+        let (_, task, _) = tasks::task_line(text, style)?;
+        if style != Style::Nameless {
+            return Some((style, task.id));
+        }
+        // A box further in is a part of something; and a name in a box counts as none, because
+        // the boxes around it have none.
+        (!(text.starts_with("  ") || text.starts_with('\t'))).then(|| (style, String::new()))
+    })
 }

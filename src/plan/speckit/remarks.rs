@@ -1,5 +1,6 @@
 //! Lines that are no tasks and still say something: checkpoints, keys with values, totals.
 
+use super::ids;
 use crate::plan::markdown;
 
 /// Reads `**Checkpoint**: words`; a heading of that name is a block that may hold tasks.
@@ -21,6 +22,32 @@ pub(super) fn checkpoint(text: &str) -> Option<String> {
     let title = rest.strip_prefix([':', '：', '—', '–', '-'])?;
     let title = title.trim_start_matches(['*', '_', ' ']).trim_end();
     Some(if title.is_empty() { "Checkpoint".to_owned() } else { title.to_owned() })
+}
+
+/// Reads a line of its own that only names what follows: `**GREEN:**`, `Acceptance criteria:`.
+pub(super) fn label(text: &str) -> Option<&str> {
+    let words = text.trim();
+    let moved_in = text.len() - text.trim_start().len() > 1;
+    let list = markdown::bullet(text).is_some() || markdown::heading(text).is_some();
+    if words.is_empty() || moved_in || list || words.chars().count() > 60 {
+        return None;
+    }
+    let bold = words.starts_with("**") || words.starts_with("__");
+    let colon = words.ends_with([':', '：']);
+    (bold || colon).then(|| words.trim_matches(['*', '_', ':', '：', ' ']))
+}
+
+/// Tells whether the words of a box begin with a number in an outline: `1.`, `1.1`, `2.3*`.
+pub(super) fn numbered(words: &str) -> bool {
+    let words = words.trim_start_matches(['*', '_', ' ']);
+    let Some(length) = ids::unit_number(words) else {
+        return false;
+    };
+    let (number, rest) = words.split_at(length);
+    let rest = rest.trim_start_matches('*');
+    let ends = rest.is_empty() || rest.starts_with([' ', '.', ')', '、']);
+    let listed = rest.starts_with(". ") || rest.starts_with(") ") || rest.starts_with('、');
+    ends && (number.contains('.') || listed)
 }
 
 /// Splits `- **Key**: value`, the bold and the bullet aside.

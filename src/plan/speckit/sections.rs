@@ -1,5 +1,7 @@
 //! Headings: which are phases, which are blocks, and which only talk about tasks.
 
+use super::ids;
+
 /// What a heading means for the lines under it.
 #[derive(Debug, Clone)]
 pub(super) struct Section {
@@ -13,6 +15,34 @@ pub(super) struct Section {
     pub reference: bool,
     /// Dependency statements are read here.
     pub orders: bool,
+    /// The boxes here say what must be true in the end: acceptance, criteria, checklists.
+    pub checks: Checks,
+    /// The heading has a `[P]`.
+    pub parallel: bool,
+    /// The heading begins as a task might: `1.1 Login`, `任务 3：…`; the number.
+    pub number: Option<String>,
+}
+
+impl Section {
+    /// Tells whether the heading may be a task itself; `2A` of phase 2 is a part of that phase.
+    pub(super) fn numbered_in(&self, phase: Option<&str>) -> bool {
+        let part = |number: &str| {
+            let bare = number.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+            bare.len() < number.len() && phase == Some(bare)
+        };
+        self.level > 2
+            && self.label.is_none()
+            && self.number.as_deref().is_some_and(|number| !part(number))
+    }
+}
+
+/// Whether the boxes under some words are checks and no tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checks {
+    No,
+    /// "Validation" inside a phase is work, after the phases it is a list of checks.
+    OutsidePhases,
+    Always,
 }
 
 /// The headings a line stands under.
@@ -107,6 +137,42 @@ const ORDER_WORDS: [&str; 14] = [
     "ordre d",
 ];
 
+/// Words that call what follows a list of checks, wherever they stand in it.
+const CHECK_WORDS: [&str; 18] = [
+    "acceptance",
+    "checklist",
+    "definition of done",
+    "done when",
+    "success criteria",
+    "exit criteria",
+    "completion criteria",
+    "quality gate",
+    "验收",
+    "驗收",
+    "检查清单",
+    "檢查清單",
+    "체크리스트",
+    "완료 기준",
+    "수락 기준",
+    "チェックリスト",
+    "critères d",
+    "critérios de",
+];
+/// The same where no phase says that they are work.
+const LATE_CHECK_WORDS: [&str; 4] = ["validation*", "verification*", "success metric*", "验证*"];
+
+/// Tells whether a heading or a label calls the boxes under it checks.
+pub(super) fn checks(words: &str) -> Checks {
+    let lower = undecorated(words).to_lowercase();
+    if CHECK_WORDS.iter().any(|word| lower.contains(word)) {
+        return Checks::Always;
+    }
+    match LATE_CHECK_WORDS.iter().any(|word| begins(&lower, word)) {
+        true => Checks::OutsidePhases,
+        false => Checks::No,
+    }
+}
+
 /// Reads a heading as a section.
 pub(super) fn section(level: u8, line: u32, words: &str) -> Section {
     let bare = undecorated(words);
@@ -118,7 +184,10 @@ pub(super) fn section(level: u8, line: u32, words: &str) -> Section {
     let reference = label.is_none() && REFERENCE_WORDS.iter().any(|word| begins(&lower, word));
     let orders = label.is_none() && ORDER_WORDS.iter().any(|word| lower.contains(word));
     let title = title.trim_matches(['*', ' ']).to_owned();
-    Section { level, line, title, label, reference, orders }
+    let checks = if label.is_none() { checks(bare) } else { Checks::No };
+    let parallel = words.contains("[P]") || words.contains("[P ");
+    let number = task_number(words);
+    Section { level, line, title, label, reference, orders, checks, parallel, number }
 }
 
 /// Tells whether a heading begins with a whole word, or with a stem that ends in `*`:
@@ -130,6 +199,20 @@ fn begins(heading: &str, word: &str) -> bool {
             .strip_prefix(word)
             .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric())),
     }
+}
+
+/// Reads the number of a heading that begins as a task might: `1.1 Login`, `任务 3：Login`,
+/// `Thrust 2: Login`; not `User Story 2: Login`.
+fn task_number(words: &str) -> Option<String> {
+    let words = words.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let word = words.find(|c: char| !c.is_alphabetic()).unwrap_or(words.len());
+    let words = words[word..].trim_start_matches([' ', '-', '#', '_']);
+    let length = ids::unit_number(words)?;
+    let (number, rest) = words.split_at(length);
+    let dash = ["- ", "– ", "— "].iter().any(|dash| rest.trim_start().starts_with(dash));
+    let colon = rest.trim_start().starts_with([':', '：']);
+    let ends = rest.is_empty() || rest.starts_with(['.', ')', '、']) || colon || dash;
+    (ends || number.contains('.')).then(|| number.to_ascii_uppercase())
 }
 
 /// Takes emoji, emphasis and list numbers off the front of a heading.
@@ -210,6 +293,30 @@ impl Place {
                     || self.phase(sections).is_none_or(|phase| sections[phase].reference)
                     || example.iter().any(|word| lower.starts_with(word)))
         })
+    }
+
+    /// Gives the heading that makes the boxes here checks and no tasks.
+    pub(super) fn checks(&self, sections: &[Section]) -> Option<usize> {
+        let mut inner = self.stack.iter().copied().filter(|open| *open != 0 || !is_title(sections));
+        let labelled = self.labelled(sections);
+        inner.find(|open| match sections[*open].checks {
+            Checks::No => false,
+            Checks::OutsidePhases => !labelled,
+            Checks::Always => true,
+        })
+    }
+
+    /// Tells whether a heading with a phase's label is open.
+    pub(super) fn labelled(&self, sections: &[Section]) -> bool {
+        self.stack.iter().any(|open| sections[*open].label.is_some())
+    }
+
+    /// Gives a heading between the phase and this place that may be a task itself.
+    pub(super) fn numbered<'a>(&self, sections: &'a [Section]) -> Option<&'a Section> {
+        let phase = self.phase(sections);
+        let label = phase.and_then(|phase| sections[phase].label.as_deref());
+        let inner = self.stack.iter().filter(|open| Some(**open) != phase);
+        inner.map(|open| &sections[*open]).find(|section| section.numbered_in(label))
     }
 
     /// Tells whether dependency statements are read here.

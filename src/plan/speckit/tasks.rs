@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::line::{self, TaskLine};
 use super::remarks;
-use super::sections::{self, Place, Section};
+use super::sections::{self, Checks, Place, Section};
 use super::{Style, ids};
-use crate::plan::draft::{DraftState, Warning};
+use crate::plan::draft::{DraftState, Unreadable, Warning};
 use crate::plan::markdown::{self, Document, Mark};
 
 /// What a plan's text holds.
@@ -17,7 +17,7 @@ pub(super) struct Outline {
     pub tasks: Vec<Task>,
     /// Tasks and checkpoints where they stand.
     pub items: Vec<Item>,
-    /// Group headings of style B with the tasks under them: `T-001-000` over `T-001-000-001`.
+    /// Group headings with the tasks under them: `T-001-000` over `T-001-000-001`.
     pub groups: BTreeMap<String, Vec<usize>>,
     pub claimed_total: Option<(u64, u32)>,
     pub warnings: Vec<Warning>,
@@ -61,29 +61,26 @@ pub(super) enum Item {
 }
 
 /// Reads the outline of a plan in a known style.
-pub(super) fn outline(document: &Document<'_>, style: Style) -> Outline {
+///
+/// # Errors
+/// Where boxes or headings without ids may be tasks or not, and nobody can tell.
+pub(super) fn outline(document: &Document<'_>, style: Style) -> Result<Outline, Unreadable> {
     let mut reader = Reader { style, groups: group_headings(document, style), ..Reader::default() };
     for line in &document.lines {
         match line.place {
             markdown::Place::FrontMatter => {}
             markdown::Place::Fence(_) => reader.body_line(line.number, &line.text, true),
-            markdown::Place::Text => reader.text_line(line.number, &line.text),
+            markdown::Place::Text => reader.text_line(line.number, &line.text)?,
         }
         reader.out.orders.push(reader.place.orders(&reader.out.sections));
-    }
-    for (section, (line, count)) in &reader.left_out {
-        let title = &reader.out.sections[*section].title;
-        let lines = if *count == 1 { "task line" } else { "task lines" };
-        let message = format!("{count} {lines} in \"{title}\" left out: it defines no tasks");
-        reader.out.warnings.push(Warning { line: *line, message });
     }
     reader.finish()
 }
 
-/// Reads a box or heading that defines a task, as (ticked, what follows the box, heading level).
+/// Reads a line that defines a task in a style, as (box, words, heading level).
 fn definition(text: &str, style: Style) -> Option<(Option<Mark>, &str, u8)> {
     match style {
-        Style::Headings => {
+        Style::Headings | Style::Units => {
             let (level, words) = markdown::heading(text)?;
             let boxed = markdown::boxed(words).or_else(|| {
                 // `### [x] T001`: the bullet is often left out inside a heading.
@@ -98,21 +95,63 @@ fn definition(text: &str, style: Style) -> Option<(Option<Mark>, &str, u8)> {
             let (mark, words) = boxed.map_or((None, words), |(mark, rest)| (Some(mark), rest));
             Some((mark, words, level))
         }
-        _ => markdown::boxed(text).map(|(mark, rest)| (Some(mark), rest, 0)),
+        Style::Boxes | Style::Nameless => {
+            markdown::boxed(text).map(|(mark, rest)| (Some(mark), rest, 0))
+        }
+        Style::Bullets => {
+            if let Some((mark, rest)) = markdown::boxed(text) {
+                return Some((Some(mark), rest, 0));
+            }
+            let words = markdown::bullet(text)?;
+            // `🚧 T012`: whatever is drawn there, only a tick says done.
+            let bare = words.trim_start_matches(|c: char| !c.is_ascii() && !c.is_alphanumeric());
+            let bare = bare.trim_start();
+            let drawn = ids::lex(bare).is_some() && !line::ticked(words);
+            Some((None, if drawn { bare } else { words }, 0))
+        }
+        Style::Plain => (indent(text) <= 3).then_some((None, text.trim_start(), 0)),
     }
+}
+
+/// Counts the columns a line is moved in by.
+fn indent(text: &str) -> usize {
+    text.chars()
+        .map_while(|c| match c {
+            ' ' => Some(1),
+            '\t' => Some(4),
+            _ => None,
+        })
+        .sum()
 }
 
 /// Reads the task line of a definition in a style.
 pub(super) fn task_line(text: &str, style: Style) -> Option<(Option<Mark>, TaskLine, u8)> {
     let (mark, words, level) = definition(text, style)?;
-    let line = line::parse(words)?;
-    (style != Style::Headings || ids::fits_heading(&line.id)).then_some((mark, line, level))
+    let line = match style {
+        Style::Nameless => line::parse_nameless(words)?,
+        _ => line::parse(words, style.spelling())?,
+    };
+    let defines = match style {
+        Style::Boxes | Style::Nameless => true,
+        Style::Headings => ids::fits_heading(&line.id),
+        // `# Task 1: …` is a title.
+        Style::Units => level > 1,
+        Style::Bullets => mark.is_some() || !line::only_says(&line),
+        Style::Plain => {
+            let off = line.set_off || words[line.id.len()..].trim_start().starts_with('[');
+            ids::lex(words).is_some()
+                && ids::fits_heading(&line.id)
+                && off
+                && !line::only_says(&line)
+        }
+    };
+    defines.then_some((mark, line, level))
 }
 
 /// Finds the task headings that hold deeper task headings: they group tasks and are none.
 fn group_headings(document: &Document<'_>, style: Style) -> BTreeSet<u32> {
     let mut groups = BTreeSet::new();
-    if style != Style::Headings {
+    if !style.headings() {
         return groups;
     }
     let mut open: Vec<(u8, u32)> = Vec::new();
@@ -141,11 +180,24 @@ struct Reader {
     blank: bool,
     /// Open group headings: level and id.
     open_groups: Vec<(u8, String)>,
-    left_out: BTreeMap<usize, (u32, usize)>,
+    /// How far the current task is moved in; what is further in belongs to it.
+    indent: usize,
+    /// The label that calls the boxes below it checks: `**Acceptance criteria**:`.
+    check_label: Option<(u32, String)>,
+    /// Tasks left out by the line and words of what says that they are none: first line, count.
+    left_out: BTreeMap<(u32, String), (u32, usize)>,
+    /// Open boxes under a ticked one: its task, the line of the first, how many.
+    open_inside: BTreeMap<usize, (u32, usize)>,
+    /// The phases that hold tasks, with the numbers their nameless tasks got so far.
+    numbers: BTreeMap<Option<usize>, (String, usize)>,
+    /// The first task without a name inside a labelled phase, and the first outside all of them.
+    nameless: [Option<(u32, String)>; 2],
+    /// In style C of headings: the first box of a phase that is under none of them.
+    stray: Option<u32>,
 }
 
 impl Reader {
-    fn text_line(&mut self, number: u32, text: &str) {
+    fn text_line(&mut self, number: u32, text: &str) -> Result<(), Unreadable> {
         if self.out.claimed_total.is_none() {
             let total = remarks::claimed_total(text);
             self.out.claimed_total = total.map(|total| (total, number));
@@ -153,9 +205,12 @@ impl Reader {
         if let Some((mark, line, level)) = task_line(text, self.style) {
             if self.groups.contains(&number) {
                 self.heading(number, text);
-                self.open_groups.push((level, line.id));
+                self.open_groups.push((level, ids::folded(&line.id)));
+            } else if self.inside(text) {
+                self.body_line(number, text, false);
             } else {
-                self.task(number, mark, line, level);
+                self.indent = indent(text);
+                return self.task(number, mark, line, level);
             }
         } else if markdown::heading(text).is_some() {
             self.heading(number, text);
@@ -169,14 +224,59 @@ impl Reader {
                 self.out.items.push(Item::Checkpoint { line: number, title, phase });
             }
         } else {
+            self.remark(number, text);
             self.body_line(number, text, false);
         }
+        Ok(())
+    }
+
+    /// Tells whether a line that looks like a task stands under one and belongs to it.
+    fn inside(&self, text: &str) -> bool {
+        let lists = matches!(self.style, Style::Nameless | Style::Bullets);
+        lists && self.current.is_some() && indent(text) >= self.indent + 2
+    }
+
+    /// Looks at a line that is no task for what it says of the tasks around it.
+    fn remark(&mut self, number: u32, text: &str) {
+        let quiet = |reader: &Self| {
+            let sections = &reader.out.sections;
+            reader.place.reference(sections).is_some() || reader.place.orders(sections)
+        };
+        match self.style {
+            Style::Nameless => {
+                if let Some(words) = remarks::label(text) {
+                    let always = sections::checks(words) == Checks::Always;
+                    self.check_label = always.then(|| (number, words.to_owned()));
+                }
+            }
+            Style::Units => {
+                let boxed = markdown::boxed(text).is_some() && self.current.is_none();
+                if boxed && self.stray.is_none() && !quiet(self) && self.in_phase() {
+                    self.stray = Some(number);
+                }
+            }
+            Style::Bullets => {
+                let bullet = markdown::bullet(text).filter(|_| !self.inside(text));
+                let said = bullet.and_then(|words| line::parse(words, self.style.spelling()));
+                if let Some(said) = said.filter(|_| !quiet(self)) {
+                    let message = format!("says something of {} and defines no task", said.id);
+                    self.warn(number, message);
+                }
+            }
+            Style::Boxes | Style::Headings | Style::Plain => {}
+        }
+    }
+
+    /// Tells whether this place is in a phase by its label, and no list of checks.
+    fn in_phase(&self) -> bool {
+        let sections = &self.out.sections;
+        self.place.labelled(sections) && self.place.checks(sections).is_none()
     }
 
     /// Tells a box such as `- [ ] T001-T005 words`, which nobody could tick as one task.
     fn several(&self, text: &str) -> bool {
         let begins = |words: &str| ids::lex(words.trim_start_matches([' ', '*', '`'])).is_some();
-        self.style != Style::Headings
+        self.style == Style::Boxes
             && markdown::boxed(text).is_some_and(|(_, words)| begins(words))
             && self.place.reference(&self.out.sections).is_none()
     }
@@ -186,12 +286,13 @@ impl Reader {
             return;
         };
         if let Some((_, own)) = self.current
-            && self.style == Style::Headings
+            && self.style.headings()
             && level > own
         {
             return self.body_line(number, text, false);
         }
         self.current = None;
+        self.check_label = None;
         self.open_groups.retain(|(other, _)| *other < level);
         if level == 1 && self.out.title.is_none() {
             self.out.title = Some(sections::plan_title(words)).filter(|title| !title.is_empty());
@@ -200,18 +301,29 @@ impl Reader {
         self.place.enter(&self.out.sections, self.out.sections.len() - 1);
     }
 
-    fn task(&mut self, number: u32, mark: Option<Mark>, line: TaskLine, level: u8) {
+    fn task(
+        &mut self,
+        number: u32,
+        mark: Option<Mark>,
+        mut line: TaskLine,
+        level: u8,
+    ) -> Result<(), Unreadable> {
         self.current = None;
         if level > 0 {
             self.place.leave(&self.out.sections, level);
             self.open_groups.retain(|(other, _)| *other < level);
         }
-        if let Some(section) = self.place.reference(&self.out.sections) {
-            self.left_out.entry(section).or_insert((number, 0)).1 += 1;
-            return;
+        if let Some(by) = self.left_out_by() {
+            self.left_out.entry(by).or_insert((number, 0)).1 += 1;
+            return Ok(());
         }
-        let headings = self.style == Style::Headings;
-        if !headings && line.parallel_elsewhere && !line.parallel {
+        if line.id.is_empty() {
+            line.id = self.name(number, &line.title)?;
+        } else {
+            self.number();
+        }
+        let loose = self.style != Style::Boxes;
+        if !loose && line.parallel_elsewhere && !line.parallel {
             self.warn(number, format!("{} has [P], but not after its id: sequential", line.id));
         }
         let ticked =
@@ -227,8 +339,8 @@ impl Reader {
             None if ticked => DraftState::Done,
             None => DraftState::Open,
         };
-        let parallel = line.parallel || (headings && line.parallel_elsewhere);
-        let title = if headings { line.title.replace(" [P]", "") } else { line.title };
+        let parallel = line.parallel || (loose && line.parallel_elsewhere);
+        let title = if loose { line.title.replace(" [P]", "") } else { line.title };
         let text = format!("{parallel} {:?} {}", line.story, folded(&title));
         let index = self.out.tasks.len();
         let mut paths = Vec::new();
@@ -252,6 +364,57 @@ impl Reader {
         self.out.items.push(Item::Task(index));
         self.current = Some((index, level));
         self.blank = false;
+        Ok(())
+    }
+
+    /// Gives the line and the words of what says that tasks here are none.
+    fn left_out_by(&self) -> Option<(u32, String)> {
+        let sections = &self.out.sections;
+        let checks = || self.place.checks(sections).filter(|_| self.style == Style::Nameless);
+        let heading = self.place.reference(sections).or_else(checks);
+        match heading {
+            Some(at) => Some((sections[at].line, sections[at].title.clone())),
+            None => self.check_label.clone(),
+        }
+    }
+
+    /// Counts a task of the phase here and gives its number, `2.4` for the fourth of phase 2.
+    fn number(&mut self) -> String {
+        let phase = self.place.phase(&self.out.sections);
+        let taken = |label: &str| self.numbers.values().any(|(other, _)| other == label);
+        if !self.numbers.contains_key(&phase) {
+            let own = phase.and_then(|phase| self.out.sections[phase].label.clone());
+            let nth = self.numbers.keys().flatten().count() + 1;
+            let label = own.unwrap_or_else(|| nth.to_string());
+            let again = (2..).map(|n| format!("{label}-{n}"));
+            let label = std::iter::once(label.clone()).chain(again).find(|label| !taken(label));
+            self.numbers.insert(phase, (label.unwrap_or_default(), 0));
+        }
+        let (label, count) = self.numbers.entry(phase).or_default();
+        *count += 1;
+        match phase {
+            Some(_) => format!("{label}.{count}"),
+            None => format!("box-{count}"),
+        }
+    }
+
+    /// Names a task that has no id, where it is surely one.
+    fn name(&mut self, number: u32, title: &str) -> Result<String, Unreadable> {
+        if remarks::numbered(title) {
+            let message = "this box is numbered as Kiro and OpenSpec number them, \
+                           and their plans are not read yet";
+            return Err(Unreadable { line: number, message: message.into(), related: Vec::new() });
+        }
+        if let Some(heading) = self.place.numbered(&self.out.sections) {
+            let message = "nobody can tell whether this box is a task or a check of the heading \
+                           above it: call that heading \"Task N: …\", or take its number off";
+            let related = vec![(heading.line, "this heading looks like a task".to_owned())];
+            return Err(Unreadable { line: number, message: message.into(), related });
+        }
+        let outside = !self.place.labelled(&self.out.sections);
+        let id = self.number();
+        self.nameless[usize::from(outside)].get_or_insert_with(|| (number, id.clone()));
+        Ok(id)
     }
 
     /// Gives a line to the task above it, where it is nested or carries on its words.
@@ -263,7 +426,8 @@ impl Reader {
         if words.is_empty() {
             self.blank = true;
         }
-        if self.style == Style::Headings {
+        let whole = self.style.headings() || self.style == Style::Plain;
+        if whole {
             if !fenced && matches!(words, "---" | "***" | "___") {
                 self.current = None;
                 return;
@@ -282,7 +446,13 @@ impl Reader {
         let task = &mut self.out.tasks[index];
         if !fenced {
             line::paths(words, &mut task.paths);
-            if self.style == Style::Headings {
+            if self.style == Style::Nameless
+                && task.state == DraftState::Done
+                && matches!(markdown::boxed(text), Some((Mark::Open, _)))
+            {
+                self.open_inside.entry(index).or_insert((number, 0)).1 += 1;
+            }
+            if whole {
                 task.parallel |= remarks::says_parallel(words);
                 if remarks::says_done(words) && task.state == DraftState::Open {
                     task.state = DraftState::Done;
@@ -296,7 +466,34 @@ impl Reader {
         self.out.warnings.push(Warning { line, message });
     }
 
-    fn finish(mut self) -> Outline {
+    fn finish(mut self) -> Result<Outline, Unreadable> {
+        self.surely()?;
+        for ((_, words), (line, count)) in std::mem::take(&mut self.left_out) {
+            let noun = if self.style == Style::Nameless {
+                ("box", "boxes")
+            } else {
+                ("task line", "task lines")
+            };
+            let noun = if count == 1 { noun.0 } else { noun.1 };
+            let message = format!("{count} {noun} in \"{words}\" left out: it defines no tasks");
+            self.warn(line, message);
+        }
+        for (task, (line, count)) in std::mem::take(&mut self.open_inside) {
+            let Task { id, line: at, .. } = &self.out.tasks[task];
+            let open = if count == 1 { "one box" } else { "boxes" };
+            let are = if count == 1 { "is" } else { "are" };
+            let message =
+                format!("{id} is ticked on line {at}, but {open} under it {are} not: done");
+            self.warn(line, message);
+        }
+        let held: BTreeSet<usize> = self.out.tasks.iter().filter_map(|task| task.phase).collect();
+        for phase in held {
+            let Section { parallel, line, .. } = self.out.sections[phase];
+            if parallel {
+                let message = "[P] on a phase: its tasks keep their order, and so does the phase";
+                self.warn(line, message.into());
+            }
+        }
         for task in &mut self.out.tasks {
             while task.body.last().is_some_and(|line| line.text.trim().is_empty()) {
                 task.body.pop();
@@ -304,7 +501,24 @@ impl Reader {
             let blank = task.body.iter().take_while(|line| line.text.trim().is_empty()).count();
             task.body.drain(..blank);
         }
-        self.out
+        Ok(self.out)
+    }
+
+    /// Refuses a plan where boxes stand both where tasks are and where they may be anything.
+    fn surely(&self) -> Result<(), Unreadable> {
+        if let [Some((inside, _)), Some((line, _))] = &self.nameless {
+            let message = "this box is under no phase, so nobody can tell whether it is a task: \
+                           put it under \"Phase N: …\", or give the tasks ids (- [ ] T001 …)";
+            let related = vec![(*inside, "the tasks of phases begin here".to_owned())];
+            return Err(Unreadable { line: *line, message: message.into(), related });
+        }
+        if let (Some(line), Some(first)) = (self.stray, self.out.tasks.first()) {
+            let message = "this box is under no task heading, so nobody can tell whether it is a \
+                           task: give it a heading, or give the tasks ids (- [ ] T001 …)";
+            let related = vec![(first.line, "a task heading".to_owned())];
+            return Err(Unreadable { line, message: message.into(), related });
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sentences about tasks, cut into tokens and lists of ids.
 
-use super::ids;
+use super::ids::{self, Spelling};
 
 /// A piece of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +41,9 @@ impl List {
 }
 
 /// Cuts a text into statements of tokens; Markdown emphasis is no token.
-pub(super) fn statements(text: &str) -> Vec<Vec<Token>> {
+pub(super) fn statements(text: &str, spelling: Spelling) -> Vec<Vec<Token>> {
     let mut statements = vec![Vec::new()];
-    for token in tokens(text) {
+    for token in tokens(text, spelling) {
         if token == Token::Stop {
             statements.push(Vec::new());
         } else if let Some(last) = statements.last_mut() {
@@ -54,18 +54,61 @@ pub(super) fn statements(text: &str) -> Vec<Vec<Token>> {
     statements
 }
 
-fn tokens(text: &str) -> Vec<Token> {
+fn tokens(text: &str, spelling: Spelling) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut at = 0;
     let mut glued = false;
+    let mut carried = None;
     while let Some(c) = text[at..].chars().next() {
         let rest = &text[at..];
-        let (token, length) = token(rest, c, glued);
+        let unit = match spelling {
+            Spelling::Units if !glued => unit(rest, &mut carried),
+            _ => None,
+        };
+        let (token, length) = match unit {
+            Some((id, length)) => (Some(Token::Id(id)), length),
+            None => token(rest, c, glued),
+        };
         glued = c.is_ascii_alphanumeric() || c == '_';
+        carried = carried.filter(|_| token.as_ref().is_none_or(carries_on));
         tokens.extend(token);
         at += length;
     }
     tokens
+}
+
+/// What a bare number after a unit must look like to be a unit too.
+#[derive(Debug, Clone, Copy)]
+struct Carried {
+    several: bool,
+    width: usize,
+}
+
+/// Reads `Task 3.6`, and `3.7` where a list or an arrow goes on from one.
+fn unit(rest: &str, carried: &mut Option<Carried>) -> Option<(String, usize)> {
+    if let Some(unit) = ids::unit(rest) {
+        *carried = Some(Carried { several: unit.several, width: unit.width });
+        return Some((ids::folded(&unit.id), unit.length));
+    }
+    let carried = (*carried)?;
+    let length = ids::unit_number(rest)?;
+    let number = &rest[..length];
+    let padded = carried.width > 1 && number.len() == carried.width;
+    // A whole number may be anything: "Task 3, 2 hours".
+    let fits = number.contains('.') || carried.several || padded;
+    fits.then(|| (format!("task-{}", number.to_ascii_lowercase()), length))
+}
+
+/// Tells whether a bare number after this token may still be a unit.
+fn carries_on(token: &Token) -> bool {
+    match token {
+        Token::Id(_) | Token::Arrow => true,
+        Token::Mark(c) => {
+            range_sign(Some(token)) || matches!(c, ',' | '，' | '、' | '/' | '&' | '·' | '+')
+        }
+        Token::Word(word) => range_sign(Some(token)) || CONNECTIVES.contains(&word.as_str()),
+        Token::Stop => false,
+    }
 }
 
 /// Reads one token and its length in bytes.
