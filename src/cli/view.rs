@@ -394,7 +394,8 @@ views! {
     ExportItem {
         item: ItemReport,
         schedule: ScheduleDoc,
-        /// The handoff artifacts, by time, step order, key, attempt and id.
+        /// The facts as handoff artifacts, by time, step order, key, attempt and id; what was
+        /// decided from them is the schedule.
         artifacts: Vec<Value>,
     }
 

@@ -323,6 +323,14 @@ impl StepState {
         matches!(self.standing(), Standing::Done(_))
     }
 
+    /// When it was done in its current round; `None` for imported steps, which were done before.
+    fn done_at(&self) -> Option<DateTime<Utc>> {
+        match &self.skipped {
+            Some(skipped) => Some(skipped.at),
+            None => self.current().and_then(|attempt| attempt.end.as_ref()).map(|end| end.at),
+        }
+    }
+
     /// The last attempt of the current round.
     #[must_use]
     pub fn current(&self) -> Option<&AttemptState> {
@@ -539,6 +547,10 @@ impl ItemState {
     ) -> Result<(), Illegal> {
         let at = position(workflow, kind.name(), attempt.key())?;
         let lane = lane(workflow, at);
+        let queued_at = match &retry {
+            Some(_) => event.timestamp,
+            None => self.opened_at(workflow, at, event.timestamp),
+        };
         let step = &mut self.steps[at];
         let phase = step.attempt(attempt.number()).map_or(AttemptPhase::Absent, |a| a.phase);
         let illegal = || Illegal::Attempt {
@@ -569,7 +581,7 @@ impl ItemState {
         step.attempts.push(AttemptState {
             phase: after,
             round,
-            queued_at: event.timestamp,
+            queued_at,
             retry_of,
             retry_reason,
             claim: None,
@@ -577,6 +589,16 @@ impl ItemState {
             end: None,
         });
         Ok(())
+    }
+
+    /// Since when a step has been open: its fact's time, or that of a step it waits for where
+    /// facts came out of the order of their times, so that another legal order says the same (L4).
+    fn opened_at(&self, workflow: &Workflow, at: usize, fact: DateTime<Utc>) -> DateTime<Utc> {
+        if self.last_at <= fact {
+            return fact;
+        }
+        let before = workflow.graph().direct(at);
+        before.into_iter().filter_map(|at| self.steps[at].done_at()).fold(fact, DateTime::max)
     }
 
     fn apply_other(

@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::domain::id::Digest;
 
 /// Changes with every change of what is cached: another program's files are then not read.
-const FORMAT: &str = concat!("stepseal-cache 1 ", env!("CARGO_PKG_VERSION"), "\n");
+const FORMAT: &str = concat!("stepseal-cache 2 ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// `stepseal/` in the common git folder.
 #[derive(Debug, Clone)]

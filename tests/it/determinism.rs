@@ -64,51 +64,80 @@ fn the_same_commands_make_the_same_ledger() {
     assert_eq!(tree(&played()), tree(&played()));
 }
 
+/// What one order of facts left: the facts' bytes, and what the data commands say.
+#[derive(Debug, PartialEq, Eq)]
+struct Read {
+    facts: Vec<String>,
+    data: Vec<String>,
+}
+
+/// Claims and completes steps of `P` in this order; each fact keeps its own time, id and actor in
+/// whichever place it is recorded.
+fn in_order(workflow: &str, steps: &[(&str, &str)]) -> Read {
+    let room = Room::with_ledger();
+    room.write("p.yaml", workflow);
+    room.ok(&["delegate", "--plan", "p.yaml", "--work-item", "P"]);
+    for (step, now) in steps {
+        for (word, seed) in [("claim", "c"), ("complete", "d")] {
+            let mut args = vec![word, "--work-item", "P", "--step", step, "--executor", step];
+            if word == "complete" {
+                args.extend(["--outcome", "done", "--next-action", "go on"]);
+            }
+            let mut command = room.program(crate::kit::STEPSEAL);
+            let seed = format!("{step} {seed}");
+            let output = command
+                .args(&args)
+                .env("STEPSEAL_NOW", now)
+                .env("STEPSEAL_SEED", seed)
+                .output()
+                .expect("the binary starts");
+            let ran = Ran::of(&output);
+            assert_eq!(ran.code, 0, "{args:?}\n{ran}");
+        }
+    }
+    let mut facts: Vec<String> = room
+        .ledger_files()
+        .iter()
+        .filter(|path| path.contains("/P/") && path.contains("handoff"))
+        .filter(|path| !path.contains("schedule-decided"))
+        .map(|path| room.ledger_text(path))
+        .collect();
+    facts.sort();
+    let asked = ["status P --json", "status --json", "schedule P --json", "export"];
+    let data = asked.iter().map(|args| {
+        let args: Vec<&str> = args.split(' ').collect();
+        room.ok(&args)
+    });
+    Read { facts, data: data.collect() }
+}
+
 /// Facts of two parallel branches in either order: identical fact bytes, schedule, status and
 /// export, whatever numbers they got.
 #[test]
 fn another_legal_order_reads_the_same() {
-    let order = |steps: [(&str, &str); 2]| {
-        let room = Room::with_ledger();
-        room.write("p.yaml", &crate::kit::parallel_workflow("p", 3));
-        room.ok(&["delegate", "--plan", "p.yaml", "--work-item", "P"]);
-        for (step, now) in steps {
-            for (word, seed) in [("claim", "c"), ("complete", "d")] {
-                let mut args = vec![word, "--work-item", "P", "--step", step, "--executor", step];
-                if word == "complete" {
-                    args.extend(["--outcome", "done", "--next-action", "go on"]);
-                }
-                let mut command = room.program(crate::kit::STEPSEAL);
-                // Each fact keeps its own time, id and actor in whichever place it is recorded.
-                let seed = format!("{step} {seed}");
-                let output = command
-                    .args(&args)
-                    .env("STEPSEAL_NOW", now)
-                    .env("STEPSEAL_SEED", seed)
-                    .output()
-                    .expect("the binary starts");
-                let ran = Ran::of(&output);
-                assert_eq!(ran.code, 0, "{args:?}\n{ran}");
-            }
-        }
-        let mut facts: Vec<String> = room
-            .ledger_files()
-            .iter()
-            .filter(|path| path.contains("/P/") && path.contains("handoff"))
-            .filter(|path| !path.contains("schedule-decided"))
-            .map(|path| room.ledger_text(path))
-            .collect();
-        facts.sort();
-        let data = ["status P --json", "schedule P --json", "export"].map(|args| {
-            let args: Vec<&str> = args.split(' ').collect();
-            room.run(&args).stdout
-        });
-        (facts, data)
-    };
+    let three = crate::kit::parallel_workflow("p", 3);
     let first = ("s001", "2026-11-20T11:00:00Z");
     let second = ("s002", "2026-11-20T11:00:00Z");
-    let (facts, data) = order([first, second]);
-    assert_eq!((facts, data), order([second, first]));
+    assert_eq!(in_order(&three, &[first, second]), in_order(&three, &[second, first]));
+}
+
+/// The same where what comes next is opened by whichever fact is recorded last, and the facts'
+/// times do not follow that order.
+#[test]
+fn a_join_reads_the_same_whichever_branch_was_recorded_last() {
+    let join = "name: p\nsteps:\n\
+        \x20 - { key: a, order: 1, parallelizable: true }\n\
+        \x20 - { key: b, order: 1, parallelizable: true }\n\
+        \x20 - { key: c, order: 2, parallelizable: true, needs: [a, b] }\n\
+        \x20 - { key: d, order: 3, parallelizable: true, needs: [] }\n";
+    let a = ("a", "2026-11-20T11:00:00Z");
+    let b = ("b", "2026-11-20T11:05:00Z");
+    let d = ("d", "2026-11-20T11:09:00Z");
+    let read = in_order(join, &[a, b, d]);
+    assert!(read.data[0].contains("\"queuedAt\": \"2026-11-20T11:05:00Z\""), "{}", read.data[0]);
+    for order in [[a, d, b], [b, a, d], [b, d, a], [d, a, b], [d, b, a]] {
+        assert_eq!(in_order(join, &order), read, "{order:?}");
+    }
 }
 
 /// Scenario 7: a completion is a committed handoff artifact, and the next agent reads it.

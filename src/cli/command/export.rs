@@ -13,6 +13,7 @@ use super::super::view::{ExportItem, ExportView, TreeView};
 use super::log::artifact_value;
 use crate::artifact::ScheduleDoc;
 use crate::domain::id::ItemId;
+use crate::domain::state::is_system;
 use crate::ledger::{Sealed, Snapshot};
 use crate::report;
 
@@ -61,6 +62,8 @@ fn view(
     for id in wanted {
         let fold = snapshot.known_item(id).map_err(fail)?;
         let mut events = snapshot.events(id).map_err(fail)?;
+        // Which fact a decision follows depends on the order; what it decided is the schedule.
+        events.retain(|sealed| !is_system(&sealed.event.actor));
         events.sort_by_key(order);
         view.generated_at = view.generated_at.max(Some(fold.state.last_at));
         used.insert(fold.workflow.reference.clone());
