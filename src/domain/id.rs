@@ -372,12 +372,12 @@ impl Digest {
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
         const HEX: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(64);
-        for byte in bytes {
-            text.push(char::from(HEX[usize::from(byte >> 4)]));
-            text.push(char::from(HEX[usize::from(byte & 15)]));
+        let mut text = vec![0; 64];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
         }
-        Self(text)
+        Self(String::from_utf8(text).expect("hex digits"))
     }
 
     /// The 32 bytes behind the text.

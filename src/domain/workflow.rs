@@ -376,8 +376,6 @@ pub struct Step {
     pub key: StepKey,
     pub order: u32,
     pub definition: StepDefinition,
-    /// SHA-256 of the definition without its source lines (K5).
-    pub sha256: Digest,
 }
 
 impl Step {
@@ -391,6 +389,13 @@ impl Step {
     #[must_use]
     pub fn is_gate(&self) -> bool {
         self.definition.gate.is_some()
+    }
+
+    /// The digest of what the step means: its definition without the lines it came from (K5).
+    #[must_use]
+    pub fn sha256(&self) -> Digest {
+        let meaning = StepDefinition { source: None, ..self.definition.clone() };
+        Digest::of(&serde_json::to_vec(&meaning).expect("a definition is plain data"))
     }
 }
 
@@ -424,7 +429,6 @@ impl Workflow {
                 let step = Step {
                     key: definition.key.clone(),
                     order: order_of(&definition, position),
-                    sha256: step_digest(&definition),
                     definition,
                 };
                 (position, step)
@@ -474,12 +478,6 @@ impl Workflow {
 
 fn order_of(step: &StepDefinition, position: usize) -> u32 {
     step.order.unwrap_or(u32::try_from(position).unwrap_or(u32::MAX).saturating_add(1))
-}
-
-/// The digest of what a step means: its definition without the lines it came from.
-fn step_digest(definition: &StepDefinition) -> Digest {
-    let meaning = StepDefinition { source: None, ..definition.clone() };
-    Digest::of(&serde_json::to_vec(&meaning).expect("a definition is plain data"))
 }
 
 /// Everything that can be said of a definition without following its edges.

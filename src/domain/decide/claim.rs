@@ -231,7 +231,7 @@ fn lease_end(now: DateTime<Utc>, seconds: u64) -> Result<DateTime<Utc>, Refusal>
 pub fn inputs_digest(workflow: &Workflow, item: &ItemState, at: usize) -> Digest {
     let mut before: Vec<usize> = workflow.graph().direct(at);
     before.sort_by(|&a, &b| workflow.steps()[a].key.cmp(&workflow.steps()[b].key));
-    let mut text = format!("{}\n", workflow.steps()[at].sha256);
+    let mut text = format!("{}\n", workflow.steps()[at].sha256());
     for step in before {
         let (key, digest) = (&workflow.steps()[step].key, item.steps[step].outputs_digest());
         text.push_str(&format!("{key} {digest}\n"));
