@@ -69,10 +69,15 @@ impl Room {
 
     /// The same with real time and chance.
     pub(crate) fn live() -> Self {
-        let mut room = Self::new();
-        room.live = true;
-        room.git(&["init", "--quiet", "repo"]);
+        let room = Self::live_below(&std::env::temp_dir());
         room.ok(&["init", "--quiet"]);
+        room
+    }
+
+    /// A repository without a ledger, with real time and chance, in a folder.
+    pub(crate) fn live_below(folder: &Path) -> Self {
+        let room = Self { live: true, ..Self::below(folder) };
+        room.git(&["init", "--quiet", "repo"]);
         room
     }
 

@@ -5,6 +5,7 @@ mod answers;
 mod architecture;
 mod crash;
 mod determinism;
+mod disks;
 mod docs;
 mod domain_kit;
 mod faults;
