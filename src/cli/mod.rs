@@ -106,7 +106,11 @@ pub fn run(
     let reply = session.and_then(|session| {
         let color = session.config.text("output.color").to_owned();
         ui.recolor(&session.environment, &color);
-        command::run(&cli.command, &session, &mut ui)
+        let reply = command::run(&cli.command, &session, &mut ui);
+        for note in session.notes.take() {
+            ui.warning(&ui::plain(&note), None);
+        }
+        reply
     });
     match reply {
         Ok(reply) => finish(reply, command, &prefix, &mut ui),

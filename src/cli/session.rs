@@ -10,7 +10,7 @@ use super::error::{self, Asker, Failure};
 use crate::code;
 use crate::config::{Config, Environment, Origin, OwnClaims, Who};
 use crate::domain::moment::Moment;
-use crate::ledger::{Durability, Ledger, LedgerError, Located, Place, Settings};
+use crate::ledger::{Durability, Ledger, LedgerError, Located, Notes, Place, Settings};
 use crate::ops::OpsError;
 
 /// One command's surroundings.
@@ -19,6 +19,8 @@ pub(super) struct Session {
     pub environment: Environment,
     pub config: Config,
     pub who: Who,
+    /// What the ledger says beside the answer.
+    pub notes: Notes,
     /// What was typed, for request digests.
     typed: String,
     argv: Vec<String>,
@@ -43,7 +45,7 @@ impl Session {
             request_id: global.request_id.clone(),
         };
         let now = environment.now();
-        Ok(Self { environment, config, who, typed, argv, now })
+        Ok(Self { environment, config, who, notes: Notes::default(), typed, argv, now })
     }
 
     /// The time of this command.
@@ -68,6 +70,7 @@ impl Session {
             },
             lock_wait: Duration::from_secs(self.config.seconds("ledger.lockWait").unwrap_or(10)),
             program: concat!("stepseal ", env!("CARGO_PKG_VERSION")).to_owned(),
+            notes: self.notes.clone(),
         })
     }
 

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use barrier::Durability;
+pub use cache::Notes;
 pub use correct::Corrected;
 pub use error::{LedgerError, Rewrite, Stop, WayBack};
 pub use fold::{ItemFold, Sealed};
@@ -49,6 +50,8 @@ pub struct Settings {
     pub lock_wait: Duration,
     /// Name and version of the writing program, for the seal.
     pub program: String,
+    /// Where it is said what does not stop a command.
+    pub notes: Notes,
 }
 
 /// A repository with a ledger branch.
@@ -110,7 +113,7 @@ impl Located {
 
 impl Ledger {
     fn over(store: Store, settings: Settings) -> Self {
-        let cache = Cache::new(store.common());
+        let cache = Cache::new(store.common(), settings.notes.clone());
         Self { store, cache, settings }
     }
 

@@ -73,7 +73,9 @@ pub(super) fn concern(path: &str) -> Concern<'_> {
 impl Seen {
     /// What is remembered, if anything is.
     pub(super) fn load(cache: &Cache) -> Option<Self> {
-        serde_json::from_str(&cache.load_text(FILE)?).ok()
+        let what = "what this clone had seen of the ledger is forgotten, and a history that was \
+                    cut or rewritten before now is found only by a mark kept elsewhere";
+        cache.recall(FILE, what)
     }
 
     /// Remembers it, unless a quicker command has seen more already.
@@ -81,9 +83,8 @@ impl Seen {
         if Self::load(cache).is_some_and(|stored| stored.seq > self.seq) {
             return;
         }
-        if let Ok(text) = serde_json::to_vec_pretty(self) {
-            cache.write(FILE, &text);
-        }
+        let what = "this clone does not remember what it saw of the ledger";
+        cache.remember(FILE, self, what);
     }
 
     /// First use: what stands a while back is trusted, and every commit since is checked.

@@ -930,3 +930,27 @@ fn forgetting_what_was_seen_hides_nothing() {
         std::fs::remove_dir_all(room.repo().join(".git/stepseal")).expect("the caches");
     }
 }
+
+/// What a clone saw cannot be made again: when it cannot be read, that is said, because a history
+/// that was cut before would not be noticed.
+#[test]
+fn a_memory_that_cannot_be_read_is_missed() {
+    let base = scene();
+    let memory = |room: &Room| room.repo().join(".git/stepseal/seen.json");
+    let right = std::fs::read_to_string(memory(&base)).expect("what it saw");
+    for text in ["", &right[..right.len() / 2], "{}", "\0\0\0"] {
+        let room = base.copy();
+        std::fs::write(memory(&room), text).expect("a bad memory");
+        room.git(&["update-ref", BRANCH, &format!("{BRANCH}~1")]);
+        let ran = room.run(&["status", "WI-A"]);
+        assert!(ran.code == 0 && ran.stderr.contains("seen.json cannot be read"), "{text} {ran}");
+        // It remembers again.
+        let ran = room.run(&["status", "WI-A"]);
+        assert!(ran.code == 0 && !ran.stderr.contains("seen.json"), "{text} {ran}");
+    }
+    let room = base.copy();
+    std::fs::remove_file(memory(&room)).expect("what it saw");
+    std::fs::create_dir_all(memory(&room).join("x")).expect("in its place");
+    let ran = room.run(&["claim", "--work-item", "WI-A", "--step", "s003"]);
+    assert!(ran.code == 0 && ran.stderr.contains("seen.json was not written"), "{ran}");
+}
