@@ -4,7 +4,7 @@
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::kit::{Dice, Ran, Room, figure, has, rounds, skipped};
+use super::kit::{Dice, Ran, Room, figure, has, memory, rounds, skipped};
 
 /// A file system that is there as long as this value.
 struct Disk {
@@ -55,9 +55,7 @@ impl Disk {
             return None;
         }
         // In memory it is quick; what counts is what reaches the image.
-        let memory = Path::new("/dev/shm");
-        let below = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
-        let folder = tempfile::Builder::new().prefix("stepseal-disk-").tempdir_in(below);
+        let folder = tempfile::Builder::new().prefix("stepseal-disk-").tempdir_in(memory());
         let disk = Self { folder: folder.expect("a temp dir") };
         std::fs::create_dir(disk.at()).expect("a mount point");
         Some(disk)

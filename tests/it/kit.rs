@@ -60,9 +60,7 @@ impl Room {
 
     /// The same with a repository that has no ledger.
     pub(crate) fn unfounded_in_memory() -> Self {
-        let memory = Path::new("/dev/shm");
-        let probe = tempfile::tempfile_in(memory).is_ok();
-        let room = if probe { Self::below(memory) } else { Self::new() };
+        let room = Self::below(&memory());
         room.git(&["init", "--quiet", "repo"]);
         room
     }
@@ -294,6 +292,12 @@ impl std::fmt::Display for Ran {
         }
         Ok(())
     }
+}
+
+/// A folder in memory, where the system has one that can be written.
+pub(crate) fn memory() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if tempfile::tempfile_in(&memory).is_ok() { memory } else { std::env::temp_dir() }
 }
 
 /// Copies a folder with everything in it.
