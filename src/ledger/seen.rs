@@ -28,6 +28,10 @@ const FIRST_LOOK: usize = 1000;
 pub(super) struct Seen {
     pub tip: String,
     pub seq: u64,
+    /// The bytes of that seal: what comes after it may not write it anew, and the chain holds
+    /// those before it.
+    #[serde(default)]
+    pub seal: Option<Digest>,
     pub mark: Mark,
     /// Commits that changed `artifacts/` without a seal and are not corrected yet.
     pub foreign: Vec<Foreign>,
@@ -75,7 +79,7 @@ impl Seen {
     pub(super) fn load(cache: &Cache) -> Option<Self> {
         let what = "what this clone had seen of the ledger is forgotten, and a history that was \
                     cut or rewritten before now is found only by a mark kept elsewhere";
-        cache.recall(FILE, what)
+        cache.recall(FILE, what).filter(|seen: &Self| Oid::from_str(&seen.tip).is_ok())
     }
 
     /// Remembers it, unless a quicker command has seen more already.
@@ -103,8 +107,14 @@ impl Seen {
     /// One commit's last seal is trusted as it stands.
     pub(super) fn trust(store: &Store, tip: Oid) -> Result<Self, LedgerError> {
         let root = store.commit(tip)?.tree;
-        let (seal, _) = last_seal(store, root)?;
-        Ok(Self { tip: tip.to_string(), seq: seal.seq, mark: seal.mark(), foreign: Vec::new() })
+        let (seal, bytes) = last_seal(store, root)?;
+        Ok(Self {
+            tip: tip.to_string(),
+            seq: seal.seq,
+            seal: Some(Digest::of(&bytes)),
+            mark: seal.mark(),
+            foreign: Vec::new(),
+        })
     }
 
     /// Checks every commit between what was seen and the tip.
@@ -149,6 +159,7 @@ impl Seen {
     /// Moves on to a sound seal; what it restored is no longer foreign.
     pub(super) fn take(&mut self, seal: &Seal) {
         self.seq = seal.seq;
+        self.seal = Some(Digest::of(&artifact::encode(seal)));
         self.mark = seal.mark();
         for restored in seal.recovery.iter().flat_map(|recovery| &recovery.restored) {
             for foreign in &mut self.foreign {
@@ -187,10 +198,14 @@ impl Seen {
         }
     }
 
+    /// Whether a tip is an earlier commit of what was seen; nothing when what was seen is gone.
+    pub(super) fn goes_back_to(&self, store: &Store, tip: Oid) -> Option<bool> {
+        store.on_line(Oid::from_str(&self.tip).ok()?, tip, usize::MAX).ok()
+    }
+
     /// The branch does not contain what was seen: how it lost it.
     pub(super) fn rewritten(&self, store: &Store, tip: Oid) -> LedgerError {
-        let cut = Oid::from_str(&self.tip)
-            .is_ok_and(|seen| store.on_line(seen, tip, usize::MAX).unwrap_or(false));
+        let cut = self.goes_back_to(store, tip) == Some(true);
         LedgerError::Rewritten {
             how: if cut { Rewrite::CutTail } else { Rewrite::Rewritten },
             branch: store.branch().to_owned(),
@@ -316,6 +331,9 @@ pub(super) fn check_commit(
     let Some(previous) = previous else {
         return foreign("the seal before it is gone");
     };
+    if let Some(why) = false_correction(store, commit.tree, seen, &previous, &restored)? {
+        return foreign(why);
+    }
     if seal.seq != seen.seq + 1 || seal.previous != Some(Digest::of(&previous)) {
         return foreign("its seal does not follow the one before it");
     }
@@ -351,6 +369,56 @@ pub(super) fn check_commit(
         return foreign("its seal's root does not follow");
     }
     Ok(Check::Sealed(Box::new(seal)))
+}
+
+/// Why what a seal calls restored is not as it was sealed, if it is not: whoever forges a seal may
+/// call anything a correction.
+///
+/// The last seal must be the one that was seen, byte for byte; the chain holds those before it,
+/// and they tell what every write-once file was sealed as.
+fn false_correction(
+    store: &Store,
+    root: Oid,
+    seen: &Seen,
+    last: &[u8],
+    restored: &[&str],
+) -> Result<Option<&'static str>, LedgerError> {
+    const ANEW: Option<&str> = Some("it writes a seal anew that was another");
+    if seen.seal.as_ref().is_some_and(|seal| *seal != Digest::of(last)) {
+        return Ok(ANEW);
+    }
+    if restored.is_empty() {
+        return Ok(None);
+    }
+    let mut sealed: BTreeMap<&str, Digest> = BTreeMap::new();
+    let mut previous = Some(Digest::of(last));
+    for seq in (1..=seen.seq).rev() {
+        let bytes = tree::file(store, root, &artifact::seal_path(seq))?;
+        let Some(bytes) = bytes.filter(|bytes| previous.as_ref() == Some(&Digest::of(bytes)))
+        else {
+            return Ok(ANEW);
+        };
+        let Ok(seal) = artifact::decode::<Seal>(&bytes) else { return Ok(ANEW) };
+        for file in seal.artifacts.into_iter().chain(seal.documents) {
+            if let Some(path) = restored.iter().find(|path| **path == file.path) {
+                sealed.entry(path).or_insert(file.sha256);
+            }
+        }
+        previous = seal.previous;
+    }
+    for path in restored {
+        let ours = match artifact::parse_seal_path(path) {
+            // Older ones are in the chain; its own takes the place of a forged one.
+            Some(seq) if seq <= seen.seq + 1 => continue,
+            Some(_) => true,
+            None => is_write_once(path) || path.starts_with(SEALS),
+        };
+        let is = if ours { tree::file(store, root, path)? } else { continue };
+        if is.map(|bytes| Digest::of(&bytes)).as_ref() != sealed.get(path) {
+            return Ok(Some("it calls restored what is not as it was sealed"));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a path is write-once: events, definitions, and what the first commit says of itself.

@@ -15,10 +15,11 @@ use super::snapshot::Snapshot;
 use super::store::Store;
 use super::{Ledger, tree};
 use crate::artifact::{
-    self, Frontier, HANDOFF, LEDGER_FOLDER, Mark, README, SEALS, Seal, encode_event, leaf,
+    self, BusyDoc, Frontier, HANDOFF, LEDGER_FOLDER, Mark, README, Recovery, SEALS, Seal,
+    encode_event, leaf,
 };
-use crate::domain::event::EventKind;
-use crate::domain::id::{Digest, EventId, ItemId};
+use crate::domain::event::{EventData, EventKind};
+use crate::domain::id::{ClaimId, Digest, EventId, ExecutorId, ItemId};
 use crate::domain::schedule::decision;
 use crate::domain::state::{ItemState, LedgerState};
 
@@ -295,7 +296,7 @@ impl Audit<'_> {
         self.contents(&files, &expected)?;
         self.documents(&seals)?;
         let roots = self.roots(&seals)?;
-        self.events()?;
+        self.events(&expected)?;
         self.commits(&seals, options.deep)?;
         self.marks(known, options, &roots);
         self.report.seals = seals.len() as u64;
@@ -508,12 +509,11 @@ impl Audit<'_> {
         let swapped: BTreeSet<String> = wrong
             .iter()
             .filter(|a| {
+                let others =
+                    || wrong.iter().filter(|b| b.class == Class::Altered && b.path != a.path);
                 a.class == Class::Altered
-                    && wrong.iter().any(|b| {
-                        b.class == Class::Altered
-                            && b.path != a.path
-                            && (b.found == a.sealed && b.sealed == a.found)
-                    })
+                    && others().any(|b| b.sealed == a.found)
+                    && others().any(|b| b.found == a.sealed)
             })
             .filter_map(|finding| finding.path.clone())
             .collect();
@@ -610,71 +610,74 @@ impl Audit<'_> {
 
     /// Every commit that changes `artifacts/` has the next seal; what was put back is said.
     fn commits(&mut self, seals: &[(Seal, Vec<u8>)], deep: bool) -> Result<(), LedgerError> {
-        let mut foreign: Vec<(String, Vec<String>, String)> = Vec::new();
+        let mut foreign: Vec<Open> = Vec::new();
+        let mut recoveries: Vec<Recovery> = Vec::new();
         let mut next = 1u64;
         let mut seen: Option<Seen> = None;
         let mut old = None;
+        // The tree of the last sound commit: its seal stands there as it was written.
+        let mut sound = None;
+        let puts_seals_back = |seq: u64| {
+            let seal = usize::try_from(seq).ok().and_then(|seq| seals.get(seq - 1));
+            let recovery = seal.and_then(|(seal, _)| seal.recovery.as_ref());
+            recovery.is_some_and(|r| r.restored.iter().any(|file| file.path.starts_with(SEALS)))
+        };
         for (n, (oid, commit)) in self.line.iter().enumerate() {
             if deep && n % 256 == 0 {
                 (self.progress)(Progress { stage: "deep", done: n, of: self.line.len() });
             }
             let trailer = trailer(commit);
             let says_next = trailer == Some(next);
-            let judged = match (&mut seen, old) {
-                (Some(seen), Some(old)) if deep || !says_next || commit.parents.len() > 1 => {
+            match (&mut seen, old) {
+                (Some(seen), Some(old))
+                    if deep || !says_next || commit.parents.len() > 1 || puts_seals_back(next) =>
+                {
+                    if let Some(sound) = sound {
+                        let last = tree::file(self.store, sound, &artifact::seal_path(seen.seq))?;
+                        seen.seal = last.map(|bytes| Digest::of(&bytes));
+                    }
                     match seen::check_commit(self.store, seen, old, commit)? {
                         Check::Sealed(seal) => {
                             seen.take(&seal);
-                            None
+                            sound = Some(commit.tree);
+                            recoveries.extend(answer(&mut foreign, &seal));
                         }
-                        Check::NotOurs => None,
-                        Check::Foreign { paths, why } => Some((paths, why)),
+                        Check::NotOurs => {}
+                        Check::Foreign { paths, why } => {
+                            let open = paths.clone();
+                            let commit = oid.to_string();
+                            foreign.push(Open { commit, paths, why, open, answered: false });
+                        }
                     }
                 }
                 // The trailer says the next seal, and the final tree has shown that seal sound.
                 (Some(seen), _) => {
                     if let Some((seal, _)) = seals.get(next as usize - 1) {
                         seen.take(seal);
+                        sound = Some(commit.tree);
+                        recoveries.extend(answer(&mut foreign, seal));
                     }
-                    None
                 }
                 // The first commit seals itself; a shallow line begins in the middle.
                 (None, _) => {
                     let seq = trailer.unwrap_or(1);
                     next = seq;
+                    sound = Some(commit.tree);
                     seen = seals.get(usize::try_from(seq).unwrap_or(1) - 1).map(|(seal, _)| Seen {
                         tip: oid.to_string(),
                         seq: seal.seq,
+                        seal: None,
                         mark: seal.mark(),
                         foreign: Vec::new(),
                     });
-                    None
                 }
-            };
-            match judged {
-                Some((paths, why)) => foreign.push((oid.to_string(), paths, why)),
-                None => next = seen.as_ref().map_or(next, |seen| seen.seq + 1),
             }
+            next = seen.as_ref().map_or(next, |seen| seen.seq + 1);
             old = Some(commit.tree);
         }
-        let restored: BTreeSet<&str> = seals
-            .iter()
-            .filter_map(|(seal, _)| seal.recovery.as_ref())
-            .flat_map(|recovery| &recovery.restored)
-            .map(|file| file.path.as_str())
-            .collect();
-        let answered: BTreeSet<&str> = seals
-            .iter()
-            .filter_map(|(seal, _)| seal.recovery.as_ref())
-            .flat_map(|recovery| &recovery.foreign_commits)
-            .map(String::as_str)
-            .collect();
-        for (commit, paths, why) in foreign {
-            let open: Vec<&String> =
-                paths.iter().filter(|path| !restored.contains(path.as_str())).collect();
+        for Open { commit, paths, why, open, answered } in foreign {
             // A merge may change no file: then only its own name can be answered.
-            let answered = !paths.is_empty() || answered.contains(commit.as_str());
-            if open.is_empty() && answered {
+            if open.is_empty() && (answered || !paths.is_empty()) {
                 self.report.corrected.extend(paths.into_iter().map(|path| (path, commit.clone())));
                 continue;
             }
@@ -684,8 +687,7 @@ impl Audit<'_> {
                 continue;
             }
             let what = format!("commit {} is not stepseal's: {why}", &commit[..7]);
-            let mut paths: Vec<Option<String>> =
-                open.into_iter().take(100).map(|path| Some(path.clone())).collect();
+            let mut paths: Vec<Option<String>> = open.into_iter().take(100).map(Some).collect();
             if paths.is_empty() {
                 paths.push(None);
             }
@@ -697,7 +699,7 @@ impl Audit<'_> {
             }
         }
         // What was put back without a foreign commit of its own, such as the README.
-        for recovery in seals.iter().filter_map(|(seal, _)| seal.recovery.as_ref()) {
+        for recovery in recoveries {
             let Some(commit) = recovery.foreign_commits.first() else { continue };
             for file in &recovery.restored {
                 let told = self.report.corrected.iter().any(|(path, _)| *path == file.path);
@@ -724,7 +726,7 @@ impl Audit<'_> {
     }
 
     /// Every event: schema, links, transitions, decisions; every derived file.
-    fn events(&mut self) -> Result<(), LedgerError> {
+    fn events(&mut self, expected: &BTreeMap<String, Expected>) -> Result<(), LedgerError> {
         let mut by_folder: BTreeMap<String, Vec<(String, Vec<u8>)>> = BTreeMap::new();
         for (path, bytes) in std::mem::take(&mut self.bytes) {
             if path.starts_with(HANDOFF)
@@ -796,6 +798,7 @@ impl Audit<'_> {
             self.report.findings.iter().filter_map(|finding| finding.item.clone()).collect();
         let mut derived: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         let mut unjudged: BTreeSet<ItemId> = stopped.clone();
+        let mut busy: BTreeMap<ExecutorId, (BusyDoc, String)> = BTreeMap::new();
         let total = sealed.len();
         for (n, (folder, events)) in sealed.into_iter().enumerate() {
             if folder == ledger_folder {
@@ -814,7 +817,29 @@ impl Audit<'_> {
                 continue;
             }
             match self.fold(&item, &events)? {
-                Some(fold) => derived.extend(derived_files(&fold)),
+                Some(fold) => {
+                    for doc in BusyDoc::of(&fold.workflow, &fold.state) {
+                        let path = claimed_by(&events, doc.claim_id);
+                        match busy.remove(&doc.executor) {
+                            None => drop(busy.insert(doc.executor.clone(), (doc, path))),
+                            Some(other) => {
+                                let seal = |path: &String| expected.get(path).map(|e| e.seal);
+                                let mut both = [other, (doc, path)];
+                                both.sort_by_key(|(_, path)| seal(path));
+                                let [(first, kept), (second, path)] = both;
+                                let what = format!(
+                                    "is not legal: {} holds {} of {}",
+                                    first.executor, first.attempt_id, first.work_item_id
+                                );
+                                unjudged.insert(second.work_item_id);
+                                let finding = Finding::new(Class::IllegalTransition, path, what);
+                                self.report.findings.push(finding);
+                                busy.insert(first.executor.clone(), (first, kept));
+                            }
+                        }
+                    }
+                    derived.extend(derived_files(&fold));
+                }
                 None => {
                     unjudged.insert(item);
                 }
@@ -960,19 +985,23 @@ impl Audit<'_> {
         options: &VerifyOptions,
         roots: &BTreeMap<u64, Digest>,
     ) {
-        let remembered = known.map(|seen| (&seen.mark, "this clone remembers", Some(&seen.tip)));
-        let given = options.marks.iter().map(|mark| (mark, "given with --mark", None));
+        let tip = self.line.last().map(|(oid, _)| *oid).unwrap_or(Oid::ZERO_SHA1);
+        // Too short for a mark and still no earlier state of it: another history, and no cut.
+        let other = known.is_some_and(|seen| seen.goes_back_to(self.store, tip) == Some(false));
+        let remembered =
+            known.map(|seen| (&seen.mark, "this clone remembers", Some(&seen.tip), other));
+        let given = options.marks.iter().map(|mark| (mark, "given with --mark", None, false));
         let largest = roots.keys().next_back().copied().unwrap_or(0);
         // Roots could not all be computed: the reason is a finding already.
         let whole = self.report.findings.iter().all(|finding| {
             !finding.class.is_unread()
                 && !matches!(finding.class, Class::BrokenSeal | Class::Deleted)
         });
-        for (mark, whose, seen) in remembered.into_iter().chain(given) {
+        for (mark, whose, seen, other) in remembered.into_iter().chain(given) {
             let mut finding = match roots.get(&mark.size) {
                 Some(root) if *root == mark.root => continue,
                 None if mark.size > largest && !whole => continue,
-                None if mark.size > largest => {
+                None if mark.size > largest && !other => {
                     let what = format!(
                         "the history ends at {largest}, before mark {} {}, {whose}",
                         mark.size, mark.root
@@ -1001,7 +1030,6 @@ impl Audit<'_> {
             && !self.report.findings.iter().any(|f| f.class.is_unread())
             && !self.line.iter().any(|(oid, _)| oid.to_string() == seen.tip)
         {
-            let tip = self.line.last().map(|(oid, _)| *oid).unwrap_or(Oid::ZERO_SHA1);
             let (class, how) = match seen.rewritten(self.store, tip) {
                 LedgerError::Rewritten { how: Rewrite::CutTail, .. } => {
                     (Class::CutTail, "ends before")
@@ -1016,10 +1044,39 @@ impl Audit<'_> {
     }
 }
 
+/// A commit that is not stepseal's, and which of its paths no later correction has answered.
+struct Open {
+    commit: String,
+    paths: Vec<String>,
+    why: String,
+    open: Vec<String>,
+    answered: bool,
+}
+
+/// What a sound seal puts right of the commits before it; one that is not sound answers nothing,
+/// and nothing is answered before it has happened.
+fn answer(foreign: &mut [Open], seal: &Seal) -> Option<Recovery> {
+    let recovery = seal.recovery.clone()?;
+    for one in foreign {
+        one.open.retain(|path| recovery.restored.iter().all(|restored| restored.path != *path));
+        one.answered |= recovery.foreign_commits.contains(&one.commit);
+    }
+    Some(recovery)
+}
+
 /// The number of the seal a commit says it adds.
 fn trailer(commit: &Commit) -> Option<u64> {
     let mut lines = commit.message.lines().rev();
-    lines.find_map(|line| line.strip_prefix("Stepseal-Seal: "))?.parse().ok()
+    let number = lines.find_map(|line| line.strip_prefix("Stepseal-Seal: "))?.parse().ok();
+    number.filter(|number| *number > 0)
+}
+
+/// The event that made a claim.
+fn claimed_by(events: &[Sealed], claim: ClaimId) -> String {
+    let claimed = events.iter().find(
+        |sealed| matches!(&sealed.event.data, EventData::AttemptClaimed(data) if data.claim_id == claim),
+    );
+    claimed.map(|sealed| sealed.path.clone()).unwrap_or_default()
 }
 
 /// Every write-once file a seal names.

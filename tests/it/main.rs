@@ -9,6 +9,7 @@ mod disks;
 mod docs;
 mod domain_kit;
 mod faults;
+mod forge;
 mod histories;
 mod incomplete;
 mod kit;

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use stepseal::artifact;
+use stepseal::domain::id::Digest;
 
+use super::forge::{self, BRANCH, Changes, last_seal, sealed, tip};
 use super::kit::{Ran, Room, parallel_workflow};
-
-const BRANCH: &str = "refs/heads/stepseal-ledger";
 
 /// Two items on two workflows: s001 done by agent-1 in both, s002 of WI-A held by agent-2.
 fn scene() -> Room {
@@ -26,10 +27,6 @@ fn scene() -> Room {
     let ran = room.run_as("agent-2", &["claim", "--work-item", "WI-A", "--step", "s002"]);
     assert_eq!(ran.code, 0, "{ran}");
     room
-}
-
-fn tip(room: &Room) -> String {
-    room.git(&["rev-parse", BRANCH]).trim().to_owned()
 }
 
 /// `verify` exits 10 and names this class, with this path and commit where they are given.
@@ -370,11 +367,6 @@ fn of_the_ledger_or(classes: &[&str], path: &str, text: Option<&str>) {
     corrects(&room, None, &[path], &commit);
 }
 
-fn last_seal(room: &Room) -> String {
-    let files = room.ledger_files();
-    files.into_iter().rfind(|path| path.starts_with("artifacts/seals/")).expect("a seal")
-}
-
 /// The path of the seal that comes next.
 fn next_seal(room: &Room) -> String {
     let last = last_seal(room);
@@ -412,12 +404,79 @@ fn a_forged_next_seal_that_chains() {
     corrects(&room, None, &[], &commit);
 }
 
+/// A forged seal that follows rightly may call anything a correction: what it puts back must be
+/// what was there, also where that is the seal before it or the whole chain down to an old one.
+#[test]
+fn a_forged_correction_changes_nothing_unnoticed() {
+    for depth in 1..=3 {
+        let room = scene();
+        let last = last_seal(&room);
+        let number = artifact::parse_seal_path(&last).expect("a seal's path");
+        let mut changes = Changes::new();
+        let mut previous = None;
+        let paths: Vec<String> = (number + 1 - depth..=number).map(artifact::seal_path).collect();
+        for path in &paths {
+            let bytes = room.ledger_text(path);
+            let mut seal: artifact::Seal = artifact::decode(bytes.as_bytes()).expect("a seal");
+            seal.committer.id = "mallory".into();
+            seal.previous = previous.or(seal.previous);
+            let bytes = artifact::encode(&seal);
+            previous = Some(Digest::of(&bytes));
+            changes.insert(path.clone(), Some(bytes));
+        }
+        // It calls its own seal restored too, so as to answer itself.
+        let own = artifact::seal_path(number + 1);
+        let restored: Vec<&str> = paths.iter().chain([&own]).map(String::as_str).collect();
+        let told = sealed(&room, changes, &restored, |_| {});
+        let commit = forge::write(&room, Some(&tip(&room)), &[told]);
+        for path in &paths {
+            names(&room, "foreign-commit", Some(path), Some(&commit));
+        }
+        // A clone that has seen nothing comes to the same.
+        std::fs::remove_dir_all(room.repo().join(".git/stepseal")).expect("the caches");
+        names(&room, "foreign-commit", Some(&last), Some(&commit));
+        let claim = ["claim", "--work-item", "WI-B", "--step", "s002"];
+        stops(&room, &paths[0], "agent-3", &claim);
+        corrects(&room, None, &restored, &commit);
+    }
+}
+
+/// The same with an event: readers stop at once, and not only `verify`.
+#[test]
+fn a_forged_correction_of_an_event_stops_its_item() {
+    let room = scene();
+    let path = event(&room, 4);
+    let bytes = room.ledger_text(&path).replace("did it", "did not").into_bytes();
+    let changes = Changes::from([(path.clone(), Some(bytes))]);
+    let commit =
+        forge::write(&room, Some(&tip(&room)), &[sealed(&room, changes, &[&path], |_| {})]);
+    names(&room, "altered", Some(&path), Some(&commit));
+    stops(&room, &path, "agent-3", &["status", "WI-A"]);
+    // Its seal is foreign, so nothing can be written after it.
+    let claim = ["claim", "--work-item", "WI-B", "--step", "s002"];
+    stops(&room, &last_seal(&room), "agent-3", &claim);
+    room.ok(&["correct", "--reason", "an outsider"]);
+    corrects(&room, Some("WI-A"), &[&path], &commit);
+}
+
 #[test]
 fn a_commit_below_artifacts_without_a_seal() {
     let room = scene();
     let path = "artifacts/exports/summary.json";
     let commit = room.tamper(&[(path, Some("{}\n"))]);
     names(&room, "foreign-commit", Some(path), Some(&commit));
+}
+
+/// What was corrected once is found again when it is done again.
+#[test]
+fn a_correction_answers_only_what_was_before_it() {
+    let room = scene();
+    let path = "artifacts/exports/summary.json";
+    let first = room.tamper(&[(path, Some("{}\n"))]);
+    room.ok(&["correct", "--path", path, "--reason", "an outsider"]);
+    sound(&room, &[path], &first);
+    let second = room.tamper(&[(path, Some("{}\n"))]);
+    names(&room, "foreign-commit", Some(path), Some(&second));
 }
 
 #[test]
