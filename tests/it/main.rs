@@ -26,5 +26,6 @@ mod speckit_golden;
 mod speckit_rules;
 mod speckit_styles;
 mod tamper;
+mod tamper_matrix;
 mod transcript;
 mod transitions;
