@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -26,6 +27,26 @@ pub struct Environment {
     pub stdin_terminal: bool,
     pub stdout_terminal: bool,
     pub stderr_terminal: bool,
+    /// The terminal's, where there is one.
+    pub size: Option<Size>,
+}
+
+/// Columns and lines of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub columns: usize,
+    pub lines: usize,
+}
+
+/// A program that shows long answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pager {
+    /// Words, never a shell line.
+    pub argv: Vec<String>,
+    /// Set for it, where the caller has not.
+    pub env: Vec<(String, String)>,
+    /// Whether somebody asked for this one.
+    pub named: bool,
 }
 
 impl Environment {
@@ -36,12 +57,15 @@ impl Environment {
     pub fn of_process() -> std::io::Result<Self> {
         use std::io::IsTerminal as _;
         let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+        let size = terminal_size::terminal_size();
         Ok(Self {
             vars: std::env::vars_os().map(|(key, value)| (text(key), text(value))).collect(),
             dir: std::env::current_dir()?,
             stdin_terminal: std::io::stdin().is_terminal(),
             stdout_terminal: std::io::stdout().is_terminal(),
             stderr_terminal: std::io::stderr().is_terminal(),
+            size: size
+                .map(|(columns, lines)| Size { columns: columns.0.into(), lines: lines.0.into() }),
         })
     }
 
@@ -49,6 +73,14 @@ impl Environment {
     #[must_use]
     pub fn var(&self, name: &str) -> Option<&str> {
         self.vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// How long a command runs before it tells how far it is; `STEPSEAL_PROGRESS_AFTER` (such as
+    /// `0s`) changes it, for tests.
+    #[must_use]
+    pub fn progress_after(&self) -> Duration {
+        let limit = self.var("STEPSEAL_PROGRESS_AFTER").and_then(|text| text.strip_suffix('s'));
+        Duration::from_secs(limit.and_then(|seconds| seconds.parse().ok()).unwrap_or(1))
     }
 
     /// Whether GitHub Actions runs this.
@@ -136,7 +168,7 @@ pub struct Key {
     pub default: &'static str,
     pub kind: Kind,
     pub about: &'static str,
-    /// Never in the repository's file: it is who somebody is.
+    /// Never in the repository's file: it is who somebody is, or a program of theirs.
     pub personal: bool,
 }
 
@@ -153,6 +185,7 @@ impl Key {
         match (self.section, self.name) {
             ("executor", "id") => "STEPSEAL_EXECUTOR".into(),
             ("principal", "id") => "STEPSEAL_PRINCIPAL".into(),
+            ("ui", "pager") => "STEPSEAL_PAGER".into(),
             _ => {
                 let mut variable = String::from("STEPSEAL_");
                 for c in format!("{}_{}", self.section, self.name).chars() {
@@ -280,6 +313,12 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         "the accountable person; git's user.email when left out",
     ),
+    personal(
+        "ui",
+        "pager",
+        Kind::Text,
+        "shows long answers on a terminal; PAGER, else less -FRX when left out, none when empty",
+    ),
 ];
 
 /// What only one work tree knows: beside the caches, which may be deleted at any time.
@@ -366,6 +405,25 @@ impl Config {
     #[must_use]
     pub fn bytes(&self, key: &str) -> usize {
         size(self.text(key)).unwrap_or(0)
+    }
+
+    /// The pager: `ui.pager`, else `PAGER`, else less; none where one of them is set to nothing
+    /// or to `cat`. Words and no shell line, like everything that is run.
+    #[must_use]
+    pub fn pager(&self, environment: &Environment) -> Option<Pager> {
+        let configured = self.values.get("ui.pager").filter(|(_, o)| *o != Origin::Default);
+        let named = configured.map(|(words, _)| words).or_else(|| environment.vars.get("PAGER"));
+        let words = named.map_or("less -FRX", String::as_str);
+        let argv: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+        if argv.first().is_none_or(|program| program == "cat") {
+            return None;
+        }
+        // What git sets, so that a bare `less` keeps colours and leaves a short answer alone.
+        let env = [("LESS", "FRX"), ("LV", "-c")]
+            .into_iter()
+            .filter(|(name, _)| !environment.vars.contains_key(*name))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Some(Pager { argv, env: env.collect(), named: named.is_some() })
     }
 
     /// Every setting with its origin, in the order of the documentation.
@@ -601,7 +659,10 @@ fn read_file(
                 return Err(error);
             };
             if key.personal && !users {
-                let message = format!("{full} says who somebody is; it cannot be in a repository");
+                let message = format!(
+                    "{full} is one person's own: it belongs in their config file or the \
+                     environment, not in a repository"
+                );
                 return Err(ConfigError::new(message, Some(at)));
             }
             let value = match value.get_ref() {

@@ -65,6 +65,38 @@ pub fn folder_of_event(path: &str) -> Option<&str> {
     Some(&path[..path.len() - below.len() + end])
 }
 
+/// What an event's path says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPath {
+    /// None for events that concern no item.
+    pub item: Option<ItemId>,
+    pub number: u32,
+    pub step: Option<StepKey>,
+    pub kind: EventKind,
+}
+
+/// Reads an event's path, if it is one.
+#[must_use]
+pub fn parse_event_path(path: &str) -> Option<EventPath> {
+    let folder = folder_of_event(path)?.strip_prefix(HANDOFF)?.strip_prefix('/')?;
+    let name = path.rsplit('/').next()?;
+    let number = parse_event_name(name)?;
+    let (_, rest) = name.strip_suffix(".json")?.split_once('-')?;
+    // No event's name ends with another's, so at most one fits.
+    let kind = EventKind::ALL.iter().copied().find(|kind| {
+        rest.strip_suffix(kind.name()).is_some_and(|key| key.is_empty() || key.ends_with('-'))
+    })?;
+    if folder == LEDGER_FOLDER {
+        let right = ledger_event_path(number, kind) == path;
+        return right.then_some(EventPath { item: None, number, step: None, kind });
+    }
+    let item: ItemId = folder.split_once('/')?.1.parse().ok()?;
+    let key = rest.strip_suffix(kind.name())?.strip_suffix('-')?;
+    let step: Option<StepKey> = if key == "_item" { None } else { Some(key.parse().ok()?) };
+    let right = event_path(&item, number, step.as_ref(), kind) == path;
+    right.then_some(EventPath { item: Some(item), number, step, kind })
+}
+
 /// The number in an event's file name, if it looks like one.
 #[must_use]
 pub fn parse_event_name(name: &str) -> Option<u32> {
@@ -109,4 +141,53 @@ pub fn schedule_path(item: &ItemId) -> String {
 pub fn busy_path(executor: &ExecutorId) -> String {
     let hash = Digest::of_parts(&[b"executor\0", executor.as_str().as_bytes()]);
     format!("artifacts/busy/{hash}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_events_path_says_what_made_it() {
+        let item: ItemId = "WI-7".parse().expect("an id");
+        // Keys that look like the beginning of an event's name, or like its end.
+        for key in [None, Some("a"), Some("review"), Some("x-attempt"), Some("gate-approved")] {
+            let step: Option<StepKey> = key.map(|key| key.parse().expect("a key"));
+            for &kind in EventKind::ALL {
+                for number in [12, 99, 100, 1_234_567] {
+                    let path = event_path(&item, number, step.as_ref(), kind);
+                    let (item, step) = (Some(item.clone()), step.clone());
+                    let named = EventPath { item, number, step, kind };
+                    assert_eq!(parse_event_path(&path), Some(named), "{path}");
+                    let path = ledger_event_path(number, kind);
+                    let named = EventPath { item: None, number, step: None, kind };
+                    assert_eq!(parse_event_path(&path), Some(named), "{path}");
+                }
+            }
+        }
+        for path in [
+            "artifacts/handoff/00/WI-7/000012-a-attempt-claimed.json",
+            "artifacts/handoff/_ledger/000012-a-policy-changed.json",
+            "artifacts/handoff/d8/WI-7/0000xx/000012-a-attempt-claimed.json",
+            "artifacts/handoff/d8/WI-7/000112-a-attempt-claimed.json",
+            "artifacts/workflows/w/v1.json",
+            "artifacts/handoff/zz/WI-7/x.json",
+        ] {
+            assert_eq!(parse_event_path(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_events_name_ends_with_anothers() {
+        for a in EventKind::ALL {
+            for b in EventKind::ALL.iter().filter(|b| *b != a) {
+                assert!(
+                    !a.name().ends_with(&format!("-{}", b.name())),
+                    "{} {}",
+                    a.name(),
+                    b.name()
+                );
+            }
+        }
+    }
 }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::domain::event::EventKind;
+use crate::domain::status::Status;
+
 /// Turn a plan into ordered steps, hand each to one executor at a time, seal everything in git
 #[derive(Debug, Parser)]
 #[command(
@@ -34,6 +37,9 @@ pub(super) struct Global {
     /// Say only what scripts need; no hints
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Print long answers as they are, although they go to a terminal
+    #[arg(long, global = true)]
+    pub no_pager: bool,
     /// Never ask anything (nothing is asked today; scripts may say so)
     #[arg(long, global = true)]
     pub non_interactive: bool,
@@ -399,7 +405,51 @@ pub(super) struct ClearArgs {
     pub rationale: String,
 }
 
+/// Which items, or whose events.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which")]
+pub(super) struct WhichArgs {
+    /// Only items that are this now, first of all or besides; may be repeated
+    #[arg(long, value_name = "WORD", value_parser = status_words())]
+    pub status: Vec<String>,
+    /// Only on this workflow
+    #[arg(long, value_name = "NAME[@VERSION]")]
+    pub workflow: Option<String>,
+    /// Only items with this label; repeated: with all of them
+    #[arg(long, value_name = "TEXT")]
+    pub label: Vec<String>,
+    /// Only items of this owner
+    #[arg(long, value_name = "ID")]
+    pub owner: Option<String>,
+    /// Only what this executor holds (status) or did (log)
+    #[arg(long, value_name = "ID")]
+    pub executor: Option<String>,
+    /// Only what happened since: a date, a time, or 7d, 12h, 30m back from the last record
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only what happened until then; a date counts to its end
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+}
+
+impl WhichArgs {
+    /// Whether anything narrows the view.
+    pub(super) fn is_given(&self) -> bool {
+        let Self { status, workflow, label, owner, executor, since, until } = self;
+        !status.is_empty()
+            || !label.is_empty()
+            || [workflow, owner, executor, since, until].into_iter().any(Option::is_some)
+    }
+}
+
+fn status_words() -> Vec<&'static str> {
+    Status::ALL.into_iter().map(Status::word).collect()
+}
+
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal status                              what needs attention first\n  stepseal status --status awaiting-gate --sort wait\n  stepseal status --since 7d --label checkout --all\n  stepseal status ALBUMS --why-not T009\n\nDates and times are UTC; a duration counts back from when the ledger last recorded something, so\nthe same ledger gives the same answer on any day."
+)]
 pub(super) struct StatusArgs {
     /// One item; all of them when left out
     #[arg(value_name = "ITEM")]
@@ -414,9 +464,39 @@ pub(super) struct StatusArgs {
     /// Every fact that keeps this step from starting
     #[arg(long, value_name = "STEP")]
     pub why_not: Option<String>,
+    #[command(flatten)]
+    pub which: WhichArgs,
+    /// At most N items [default: what the terminal shows, else 40; all with --json or --quiet]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Every item, however many
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+    /// Which items come first [default: attention; with --json or --quiet: id]
+    #[arg(long, value_enum, value_name = "BY")]
+    pub sort: Option<SortArg>,
+}
+
+/// Orders of the portfolio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SortArg {
+    /// What needs a person, then what is ready, then what runs, then what is over
+    Attention,
+    Id,
+    /// Most urgent first
+    Priority,
+    /// What has waited longest first
+    Wait,
+    /// What changed last first
+    Changed,
+    /// The oldest item first
+    Registered,
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal log -n 20                           the last twenty events\n  stepseal log ALBUMS --step T005\n  stepseal log --event gate-rejected --since 30d --reverse\n  stepseal log --executor agent-1 --json\n\nDates and times are UTC; a duration counts back from when the ledger last recorded something, so\nthe same ledger gives the same answer on any day."
+)]
 pub(super) struct LogArgs {
     /// One item; the whole ledger when left out
     #[arg(value_name = "ITEM")]
@@ -425,8 +505,23 @@ pub(super) struct LogArgs {
     #[arg(long, value_name = "COMMIT")]
     pub at: Option<String>,
     /// Only the last N events
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, visible_alias = "limit", value_name = "N")]
     pub last: Option<usize>,
+    /// The newest event first
+    #[arg(long)]
+    pub reverse: bool,
+    /// Only events of this step
+    #[arg(long, value_name = "KEY")]
+    pub step: Option<String>,
+    /// Only events of this kind; may be repeated
+    #[arg(long, value_name = "KIND", value_parser = event_names(), hide_possible_values = true)]
+    pub event: Vec<String>,
+    #[command(flatten)]
+    pub which: WhichArgs,
+}
+
+fn event_names() -> Vec<&'static str> {
+    EventKind::ALL.iter().map(|kind| kind.name()).collect()
 }
 
 #[derive(Debug, Args)]

@@ -6,12 +6,15 @@ mod args;
 mod command;
 mod error;
 pub mod exit;
+mod meter;
 mod session;
 mod ui;
 pub mod view;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::Write;
+use std::rc::Rc;
 
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use serde::Serialize;
@@ -20,10 +23,12 @@ use serde_json::Value;
 use args::{Cli, Command};
 use error::{Failure, Next, Recorded};
 use exit::Exit;
+use meter::Meter;
 use session::Session;
 use ui::{Line, Ui};
 
 use crate::config::Environment;
+use crate::ledger;
 
 /// What a command answers.
 #[derive(Debug)]
@@ -93,6 +98,10 @@ pub fn run(
     let color = cli.global.color.clone().unwrap_or_else(|| "auto".into());
     let command = name(&cli.command);
     let mut ui = Ui::new(out, err, &environment, &color, cli.global.json, cli.global.quiet);
+    let talks = !cli.global.json && !cli.global.quiet;
+    let meter = Rc::new(RefCell::new(Meter::new(&environment, talks, command)));
+    ui.measure(Rc::clone(&meter));
+    let _watching = ledger::watch(move |progress| meter.borrow_mut().step(progress));
     let prefix: Vec<String> = cli
         .global
         .dir
@@ -106,6 +115,9 @@ pub fn run(
     let reply = session.and_then(|session| {
         let color = session.config.text("output.color").to_owned();
         ui.recolor(&session.environment, &color);
+        if pages(&cli.command) && !cli.global.no_pager {
+            ui.page(session.config.pager(&session.environment));
+        }
         let reply = command::run(&cli.command, &session, &mut ui);
         for note in session.notes.take() {
             ui.warning(&ui::plain(&note), None);
@@ -132,6 +144,7 @@ fn finish(mut reply: Reply, command: &str, prefix: &[String], ui: &mut Ui<'_>) -
     } else {
         ui.answer(&reply.lines);
     }
+    ui.end_answer();
     if !ui.json {
         for (message, at) in &reply.warnings {
             ui.warning(message, at.as_deref());
@@ -157,6 +170,7 @@ fn refuse(mut failure: Failure, command: &str, prefix: &[String], ui: &mut Ui<'_
     for next in &mut failure.next {
         localise(next, prefix);
     }
+    ui.end_answer();
     if ui.json {
         let document = view::RefusalDocument {
             schema: "stepseal/cli/refusal/1".into(),
@@ -186,6 +200,20 @@ fn refuse(mut failure: Failure, command: &str, prefix: &[String], ui: &mut Ui<'_
     let shown: Vec<_> = failure.next.iter().map(Next::shown).collect();
     ui.next(&shown, true);
     failure.exit.code()
+}
+
+/// Whether a long answer is for reading, and so goes through a pager on a terminal.
+fn pages(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Status(_)
+            | Command::Log(_)
+            | Command::Schedule(_)
+            | Command::Brief(_)
+            | Command::Workflow(_)
+            | Command::Schema(_)
+            | Command::Config(_)
+    )
 }
 
 /// A hint works where the command ran: `-C DIR` is repeated.
@@ -320,7 +348,7 @@ pub fn start_watchdog() {
     std::thread::spawn(move || {
         loop {
             std::thread::park_timeout(std::time::Duration::from_secs(1));
-            if let Some(object) = crate::ledger::stuck(limit) {
+            if let Some(object) = ledger::stuck(limit) {
                 let text = format!(
                     "error: reading object {object} makes no progress: it is damaged\n  next  git fsck\n"
                 );

@@ -1,11 +1,20 @@
 //! How things are said: answers to stdout, talk to stderr; first word bold, marks with words.
+//!
+//! Commands write `✓ ● ○ · ◆ ∥ → …` as they are meant; where the locale is not UTF-8 they become
+//! ASCII here and nowhere else.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io::Write;
+use std::rc::Rc;
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::config::{Config, Environment};
+use super::meter::Meter;
+use crate::config::{Config, Environment, Pager, Size};
+use crate::process::{self, Feed};
+pub(super) use crate::report::{cut, plain};
 
 /// Where a command speaks.
 pub(super) struct Ui<'a> {
@@ -16,8 +25,11 @@ pub(super) struct Ui<'a> {
     out_color: bool,
     err_color: bool,
     /// stdout is a terminal: columns line up; otherwise one record a line, tabs.
-    pub columns: bool,
-    pub progress: bool,
+    columns: bool,
+    /// The terminal's size: answers are fitted to its width.
+    size: Option<Size>,
+    meter: Rc<RefCell<Meter>>,
+    paging: Paging,
     utf8: bool,
     /// The reader went away: nothing more is written, quietly.
     broken: bool,
@@ -25,9 +37,24 @@ pub(super) struct Ui<'a> {
     lost: Option<std::io::Error>,
 }
 
+/// Whether long answers go through a pager.
+enum Paging {
+    Off,
+    /// Held back until it is known to be longer than the screen.
+    Held {
+        pager: Pager,
+        bytes: Vec<u8>,
+        lines: usize,
+    },
+    Open(Feed),
+}
+
 impl std::fmt::Debug for Ui<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ui").field("json", &self.json).field("quiet", &self.quiet).finish()
+        f.debug_struct("Ui")
+            .field("json", &self.json)
+            .field("quiet", &self.quiet)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,7 +103,9 @@ impl<'a> Ui<'a> {
             out_color: wanted(environment, color, environment.stdout_terminal),
             err_color: wanted(environment, color, environment.stderr_terminal),
             columns: environment.stdout_terminal,
-            progress: environment.stderr_terminal && !quiet,
+            size: environment.size.filter(|_| environment.stdout_terminal),
+            meter: Rc::new(RefCell::new(Meter::new(environment, false, ""))),
+            paging: Paging::Off,
             utf8: environment.utf8(),
             broken: false,
             lost: None,
@@ -89,10 +118,34 @@ impl<'a> Ui<'a> {
         self.err_color = wanted(environment, color, environment.stderr_terminal);
     }
 
+    /// Shares the line on which a command's progress is drawn.
+    pub(super) fn measure(&mut self, meter: Rc<RefCell<Meter>>) {
+        self.meter = meter;
+    }
+
+    /// Shows an answer longer than the screen through this program.
+    pub(super) fn page(&mut self, pager: Option<Pager>) {
+        if let (Some(pager), Some(_), false, false) = (pager, self.size, self.json, self.quiet) {
+            self.paging = Paging::Held { pager, bytes: Vec::new(), lines: 0 };
+        }
+    }
+
+    /// How many lines the terminal has, where the answer goes to one.
+    #[must_use]
+    pub(super) fn lines(&self) -> Option<usize> {
+        self.size.map(|size| size.lines)
+    }
+
     /// Whether talk is coloured.
     #[must_use]
     pub(super) fn err_color(&self) -> bool {
         self.err_color
+    }
+
+    /// Whether anybody still reads the answer.
+    #[must_use]
+    pub(super) fn is_read(&self) -> bool {
+        !self.broken
     }
 
     /// Prints prepared talk.
@@ -100,34 +153,69 @@ impl<'a> Ui<'a> {
         self.talk(text);
     }
 
-    /// A mark, in ASCII where the locale is not UTF-8.
-    #[must_use]
-    pub(super) fn mark(&self, mark: char) -> String {
-        if self.utf8 {
-            return mark.to_string();
-        }
-        match mark {
-            '✓' => 'x',
-            '●' => '*',
-            '○' => 'o',
-            '·' => '.',
-            '◆' => '#',
-            '∥' => '|',
-            '→' => '>',
-            '–' | '—' => '-',
-            other => other,
-        }
-        .to_string()
-    }
-
     /// Writes data to stdout; a reader that went away is no error, a full disk is.
     pub(super) fn data(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
         if self.broken {
             return;
         }
-        if let Err(error) = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+        self.meter.borrow_mut().clear();
+        if let Paging::Held { bytes: held, lines, .. } = &mut self.paging {
+            held.extend_from_slice(bytes);
+            *lines += bytes.iter().filter(|byte| **byte == b'\n').count();
+            if self.size.is_some_and(|size| *lines >= size.lines) {
+                self.open_pager();
+            }
+            return;
+        }
+        self.put(bytes);
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        let out: &mut dyn Write = match &mut self.paging {
+            Paging::Open(feed) => feed,
+            Paging::Off | Paging::Held { .. } => self.out,
+        };
+        if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
             self.broken = true;
             self.lost = (error.kind() != std::io::ErrorKind::BrokenPipe).then_some(error);
+        }
+    }
+
+    /// Hands what was held back, and what follows, to the pager; without one it is printed.
+    fn open_pager(&mut self) {
+        let Paging::Held { pager, bytes, .. } = std::mem::replace(&mut self.paging, Paging::Off)
+        else {
+            return;
+        };
+        match process::feed(&pager.argv, &pager.env) {
+            Ok(feed) => {
+                self.meter.borrow_mut().stop();
+                self.paging = Paging::Open(feed);
+            }
+            Err(error) if pager.named => {
+                self.warning(&format!("the pager is left out: {error}"), None);
+            }
+            Err(_) => {}
+        }
+        self.put(&bytes);
+    }
+
+    /// The answer is complete: prints what was held back, or waits for who reads it.
+    pub(super) fn end_answer(&mut self) {
+        self.meter.borrow_mut().clear();
+        match std::mem::replace(&mut self.paging, Paging::Off) {
+            Paging::Off => {}
+            Paging::Held { bytes, .. } => self.put(&bytes),
+            Paging::Open(feed) => {
+                feed.end();
+                // Whoever left the pager early has read what they wanted; talk goes on.
+                self.broken = false;
+                self.lost = None;
+            }
         }
     }
 
@@ -137,7 +225,19 @@ impl<'a> Ui<'a> {
     }
 
     fn talk(&mut self, text: &str) {
+        let text = self.spoken(text).into_owned();
+        self.say(&text);
+    }
+
+    fn say(&mut self, text: &str) {
+        self.meter.borrow_mut().clear();
         drop(self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()));
+    }
+
+    /// Says at once what takes its time, where somebody looks; it is gone with the next word.
+    pub(super) fn busy(&mut self, text: &str) {
+        let text = self.spoken(text).into_owned();
+        self.meter.borrow_mut().say(&text);
     }
 
     /// Prints an answer's lines to stdout.
@@ -146,10 +246,44 @@ impl<'a> Ui<'a> {
         self.data(&text);
     }
 
+    /// Prints rows of a table that goes on: its columns only grow.
+    pub(super) fn rows(&mut self, columns: &mut Columns, rows: &[Vec<String>]) {
+        let rows: Vec<Vec<String>> = rows.iter().map(|cells| self.cells(cells)).collect();
+        let text = self.table(columns, &rows, self.columns);
+        self.data(&text);
+    }
+
     /// Prints lines of talk to stderr.
     pub(super) fn aside(&mut self, lines: &[Line]) {
         let text = self.render(lines, self.err_color, true);
         self.talk(&text);
+    }
+
+    /// A text as it can be read here: ASCII where the locale is not UTF-8.
+    fn spoken<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.utf8 || text.is_ascii() {
+            return Cow::Borrowed(text);
+        }
+        let mut spoken = String::with_capacity(text.len());
+        for c in text.chars() {
+            match c {
+                '✓' => spoken.push('x'),
+                '●' => spoken.push('*'),
+                '○' => spoken.push('o'),
+                '·' => spoken.push('.'),
+                '◆' => spoken.push('#'),
+                '∥' => spoken.push_str("||"),
+                '→' => spoken.push_str("->"),
+                '–' | '—' => spoken.push('-'),
+                '…' => spoken.push_str("..."),
+                c => spoken.push(c),
+            }
+        }
+        Cow::Owned(spoken)
+    }
+
+    fn cells(&self, cells: &[String]) -> Vec<String> {
+        cells.iter().map(|cell| self.spoken(cell).into_owned()).collect()
     }
 
     fn render(&self, lines: &[Line], color: bool, columns: bool) -> String {
@@ -162,17 +296,21 @@ impl<'a> Ui<'a> {
             })
             .max()
             .unwrap_or(0);
+        let width = self.size.filter(|_| columns).map(|size| size.columns);
         let mut at = 0;
         while at < lines.len() {
             match &lines[at] {
                 Line::Said(verb, rest) => {
                     let padded = format!("{verb:verbs$}");
                     text.push_str(&paint(&padded, style_of(verb), color));
+                    let rest = wrapped(&self.spoken(rest), verbs + 2, verbs + 2, width);
                     text.push_str(&format!("  {rest}\n"));
                     at += 1;
                 }
                 Line::Text(line) => {
-                    text.push_str(line);
+                    let line = self.spoken(line);
+                    let indent = line.len() - line.trim_start_matches(' ').len();
+                    text.push_str(&wrapped(&line, 0, indent, width));
                     text.push('\n');
                     at += 1;
                 }
@@ -181,18 +319,48 @@ impl<'a> Ui<'a> {
                     at += 1;
                 }
                 Line::Row(_) => {
-                    let run = lines[at..].iter().take_while(|l| matches!(l, Line::Row(_))).count();
-                    let rows: Vec<&Vec<String>> = lines[at..at + run]
+                    let rows: Vec<Vec<String>> = lines[at..]
                         .iter()
-                        .filter_map(|line| match line {
-                            Line::Row(cells) => Some(cells),
+                        .map_while(|line| match line {
+                            Line::Row(cells) => Some(self.cells(cells)),
                             _ => None,
                         })
                         .collect();
-                    text.push_str(&table(&rows, columns));
-                    at += run;
+                    text.push_str(&self.table(&mut Columns::default(), &rows, columns));
+                    at += rows.len();
                 }
             }
+        }
+        text
+    }
+
+    /// Rows as columns, fitted to the terminal, or one record a line with tabs.
+    fn table(&self, columns: &mut Columns, rows: &[Vec<String>], line_up: bool) -> String {
+        let mut text = String::new();
+        if !line_up {
+            for cells in rows {
+                let cells: Vec<&str> = cells.iter().map(|cell| cell.trim()).collect();
+                text.push_str(&cells.join("\t"));
+                text.push('\n');
+            }
+            return text;
+        }
+        for cells in rows {
+            columns.grow(cells);
+        }
+        let width = self.size.map(|size| size.columns);
+        let widths = columns.fitted(width);
+        let ellipsis = if self.utf8 { "…" } else { "..." };
+        for cells in rows {
+            let mut line = String::new();
+            for (cell, &width) in cells.iter().zip(&widths) {
+                let cell = cut(cell, width, ellipsis);
+                let pad = (width + 2).saturating_sub(cell.width());
+                line.push_str(&cell);
+                line.push_str(&" ".repeat(pad));
+            }
+            text.push_str(&cut(line.trim_end(), width.unwrap_or(usize::MAX), ellipsis));
+            text.push('\n');
         }
         text
     }
@@ -225,25 +393,79 @@ impl<'a> Ui<'a> {
         for (n, (command, note)) in lines.iter().enumerate() {
             let label = if n == 0 { "next" } else { "    " };
             let note = note.as_ref().map(|note| format!("        {note}")).unwrap_or_default();
-            let note = if note.is_empty() { note } else { paint(&note, DIM, self.err_color) };
-            let text = format!("{pad}{}  {command}{note}\n", paint(label, DIM, self.err_color));
-            self.talk(&text);
+            let note = self.spoken(&note);
+            let note = match note.is_empty() {
+                true => String::new(),
+                false => paint(&note, DIM, self.err_color),
+            };
+            // Pasted as it stands: only the place left for the caller's words is ours to change.
+            let ascii =
+                if self.utf8 { Cow::Borrowed(command) } else { Cow::Owned(placeholder(command)) };
+            let text = format!("{pad}{}  {ascii}{note}\n", paint(label, DIM, self.err_color));
+            self.say(&text);
+        }
+    }
+}
+
+/// `"…"` in a command, as ASCII.
+fn placeholder(command: &str) -> String {
+    command.replace("\"…\"", "\"...\"")
+}
+
+/// The widths of a table's columns, so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Columns(Vec<usize>);
+
+impl Columns {
+    /// A column narrower than this says nothing.
+    const LEAST: usize = 8;
+
+    fn grow(&mut self, cells: &[String]) {
+        self.0.resize(self.0.len().max(cells.len()), 0);
+        for (width, cell) in self.0.iter_mut().zip(cells) {
+            *width = (*width).max(cell.width());
         }
     }
 
-    /// Replaces the progress line, where somebody watches.
-    pub(super) fn progress(&mut self, text: &str) {
-        if self.progress {
-            self.talk(&format!("\r\x1b[K{text}"));
+    /// Narrower where the terminal is: the widest columns give way, the first one never, because
+    /// it names what the row is about.
+    fn fitted(&self, width: Option<usize>) -> Vec<usize> {
+        let mut widths = self.0.clone();
+        let gaps = 2 * widths.len().saturating_sub(1);
+        let Some(width) = width else { return widths };
+        let mut over = (widths.iter().sum::<usize>() + gaps).saturating_sub(width);
+        while over > 0 {
+            let widest = widths.iter_mut().skip(1).max();
+            let Some(widest) = widest.filter(|widest| **widest > Self::LEAST) else { break };
+            *widest -= 1;
+            over -= 1;
         }
+        widths
     }
+}
 
-    /// Takes the progress line away.
-    pub(super) fn progress_done(&mut self) {
-        if self.progress {
-            self.talk("\r\x1b[K");
+/// A line broken at spaces to fit a width; it begins at `from`, its further lines at `indent`.
+fn wrapped(line: &str, from: usize, indent: usize, width: Option<usize>) -> String {
+    // Where nearly nothing would fit, the terminal breaks the line better than this does.
+    let Some(width) = width.filter(|width| *width >= indent + 20) else {
+        return line.to_owned();
+    };
+    let (mut text, mut at) = (String::new(), from);
+    for (n, word) in line.split(' ').enumerate() {
+        // A digest that fits no line stays where it is: only the terminal breaks words.
+        let fits_a_line = indent + word.width() <= width;
+        if n > 0 && at + 1 + word.width() > width && at > indent && fits_a_line {
+            text.push('\n');
+            text.push_str(&" ".repeat(indent));
+            at = indent;
+        } else if n > 0 {
+            text.push(' ');
+            at += 1;
         }
+        text.push_str(word);
+        at += word.width();
     }
+    text
 }
 
 /// NO_COLOR and CLICOLOR_FORCE are obeyed where nothing was said.
@@ -271,60 +493,10 @@ fn style_of(verb: &str) -> Style {
     }
 }
 
-/// Rows as columns, or one record a line with tabs.
-fn table(rows: &[&Vec<String>], columns: bool) -> String {
-    let mut text = String::new();
-    if !columns {
-        for cells in rows {
-            text.push_str(&cells.iter().map(|cell| cell.trim()).collect::<Vec<_>>().join("\t"));
-            text.push('\n');
-        }
-        return text;
-    }
-    let count = rows.iter().map(|cells| cells.len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..count)
-        .map(|n| rows.iter().filter_map(|cells| cells.get(n)).map(|c| c.width()).max().unwrap_or(0))
-        .collect();
-    for cells in rows {
-        let mut line = String::new();
-        for (n, cell) in cells.iter().enumerate() {
-            line.push_str(cell);
-            if n + 1 < cells.len() {
-                line.push_str(&" ".repeat(widths[n].saturating_sub(cell.width()) + 2));
-            }
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// Untrusted text for a terminal: control and bidi characters are shown, never obeyed; one line.
-#[must_use]
-pub(super) fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
-        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}');
-        if c == '\n' || c == '\t' {
-            plain.push(' ');
-        } else if c.is_control() || hidden {
-            plain.push_str(&c.escape_unicode().to_string());
-        } else {
-            plain.push(c);
-        }
-    }
-    plain
-}
-
 /// The first line of a text, cut to a width people can scan.
 #[must_use]
 pub(super) fn short(text: &str, longest: usize) -> String {
-    let line = plain(text.lines().next().unwrap_or(""));
-    if line.chars().count() <= longest {
-        return line;
-    }
-    let cut: String = line.chars().take(longest.saturating_sub(1)).collect();
-    format!("{}…", cut.trim_end())
+    cut(&plain(text.lines().next().unwrap_or("")), longest, "…")
 }
 
 /// A command as it can be pasted: words a shell would touch are quoted.
@@ -378,4 +550,34 @@ pub(super) fn clock(
         return say(&at, &now);
     }
     say(&at, &now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_column_is_never_cut_and_the_widest_gives_way() {
+        let mut columns = Columns::default();
+        columns.grow(&["WI-1".into(), "x".repeat(50), "y".repeat(30), "z".repeat(4)]);
+        let widths = columns.fitted(Some(60));
+        assert_eq!(widths.iter().sum::<usize>() + 6, 60);
+        assert_eq!((widths[0], widths[3]), (4, 4));
+        assert!(widths[1].abs_diff(widths[2]) <= 1, "{widths:?}");
+        let narrow = columns.fitted(Some(10));
+        assert_eq!(narrow, [4, 8, 8, 4]);
+    }
+
+    #[test]
+    fn a_wrapped_line_keeps_its_words_and_its_indent() {
+        let line = "chain, roots, schemas, links and transitions hold; nothing was changed";
+        let text = wrapped(line, 10, 10, Some(40));
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>().join(" "), line);
+        for (n, part) in text.lines().enumerate() {
+            let start = if n == 0 { 10 } else { 0 };
+            assert!(start + part.width() <= 40, "{part}");
+            assert!(n == 0 || part.starts_with(&" ".repeat(10)), "{part}");
+        }
+        assert_eq!(wrapped(line, 0, 0, None), line);
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::artifact::{Mark, ScheduleDoc};
@@ -222,6 +223,8 @@ views! {
     /// `status` of everything.
     PortfolioView {
         items: Vec<PortfolioItem>,
+        /// How many items fit, shown or not.
+        total: usize,
         stopped: Vec<StoppedItem>,
     }
 
@@ -386,7 +389,8 @@ views! {
         generated_at: Option<DateTime<Utc>>,
         items: Vec<ExportItem>,
         workflows: Vec<Value>,
-        ledger_events: Vec<Value>,
+        #[schemars(with = "Vec<Value>")]
+        ledger_events: Vec<Box<RawValue>>,
         stopped: Vec<StoppedItem>,
     }
 
@@ -396,14 +400,16 @@ views! {
         schedule: ScheduleDoc,
         /// The facts as handoff artifacts, by time, step order, key, attempt and id; what was
         /// decided from them is the schedule.
-        artifacts: Vec<Value>,
+        #[schemars(with = "Vec<Value>")]
+        artifacts: Vec<Box<RawValue>>,
     }
 
     /// One line of `log --json`.
     LogView {
         schema: String,
         commit: Option<String>,
-        artifact: Value,
+        #[schemars(with = "Value")]
+        artifact: Box<RawValue>,
     }
 }
 

@@ -52,7 +52,7 @@ impl Ledger {
         moment: &Moment,
     ) -> Result<Receipt<Vec<Corrected>>, LedgerError> {
         let mut wanted: BTreeSet<String> = paths.iter().cloned().collect();
-        let report = self.verify(&VerifyOptions::default(), &mut |_| {})?;
+        let report = self.verify(&VerifyOptions::default())?;
         let foreign = report.findings.iter().filter(|f| f.class == Class::ForeignCommit);
         let mut blame = Blame::default();
         for finding in foreign {

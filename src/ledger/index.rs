@@ -7,10 +7,13 @@ use chrono::{DateTime, Utc};
 use git2::Oid;
 use serde::{Deserialize, Serialize};
 
+use super::cache::Cache;
 use super::error::{LedgerError, Stop};
 use super::fold::Keep;
+use super::seen::Seen;
 use super::snapshot::Snapshot;
-use super::tree;
+use super::store::Store;
+use super::{progress, tree};
 use crate::artifact::{HANDOFF, LEDGER_FOLDER, WORKFLOWS};
 use crate::domain::event::EventKind;
 use crate::domain::id::{AttemptId, Digest, ExecutorId, ItemId, PrincipalId, RequestId, StepKey};
@@ -234,37 +237,39 @@ impl Snapshot<'_> {
 
     /// Folds items, many of them on several threads.
     fn rows(&self, tasks: Vec<Task>) -> Result<Vec<(Task, Folded)>, LedgerError> {
-        if tasks.len() < WORTH_SHARING {
-            return self.fold_all(tasks, Keep::Fold);
+        let of = tasks.len();
+        if of < WORTH_SHARING {
+            return (0..)
+                .zip(tasks)
+                .map(|(done, task)| {
+                    progress::tell("items", done, of);
+                    self.row(task, Keep::Fold)
+                })
+                .collect();
         }
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-        let share = tasks.len().div_ceil(threads);
         let mut tasks = tasks.into_iter();
-        let shares = (0..threads).map(|_| tasks.by_ref().take(share).collect::<Vec<Task>>());
+        let share = of.div_ceil(threads);
+        let mut shares =
+            (0..threads).map(|_| tasks.by_ref().take(share).collect()).collect::<Vec<Vec<Task>>>();
+        let own = shares.pop().unwrap_or_default();
         let workers: Vec<_> = shares
-            .map(|share| (share, self.seen.clone(), self.cache.clone()))
-            .map(|(share, seen, cache)| Ok((self.store.twin()?, share, seen, cache)))
+            .into_iter()
+            .map(|share| Ok((self.store.twin()?, self.cache.clone(), self.seen.clone(), share)))
             .collect::<Result<_, LedgerError>>()?;
         let (tip, root) = (self.tip, self.root);
         std::thread::scope(|scope| {
             let running: Vec<_> = workers
                 .into_iter()
-                .map(|(store, mut share, seen, cache)| {
-                    scope.spawn(move || {
-                        let mut store = store;
-                        let mut folded = Vec::with_capacity(share.len());
-                        while !share.is_empty() {
-                            let later = share.split_off(share.len().min(BEFORE_REOPENING));
-                            let snapshot = Snapshot::bare(&store, &cache, tip, root, seen.clone());
-                            folded.extend(snapshot.fold_all(share, Keep::Nothing)?);
-                            share = later;
-                            store = store.twin()?;
-                        }
-                        Ok::<_, LedgerError>(folded)
-                    })
+                .map(|(store, cache, seen, share)| {
+                    let pass = move || pass(store, &cache, (tip, root), &seen, share, |_| ());
+                    scope.spawn(pass)
                 })
                 .collect();
-            let mut all = Vec::new();
+            // All are about equally fast.
+            let told = |done: usize| progress::tell("items", done * threads, of);
+            let mut all =
+                pass(self.store.twin()?, self.cache, (tip, root), &self.seen, own, told)?;
             for worker in running {
                 match worker.join() {
                     Ok(folded) => all.extend(folded?),
@@ -275,15 +280,37 @@ impl Snapshot<'_> {
         })
     }
 
-    fn fold_all(&self, tasks: Vec<Task>, keep: Keep) -> Result<Vec<(Task, Folded)>, LedgerError> {
-        let fold = |task: Task| match self.item_keeping(&task.1, keep) {
+    fn row(&self, task: Task, keep: Keep) -> Result<(Task, Folded), LedgerError> {
+        match self.item_keeping(&task.1, keep) {
             Ok(Some(fold)) => Ok((task, Ok(Row::of(&fold.workflow, &fold.state)))),
             Ok(None) => Ok((task, Err(None))),
             Err(LedgerError::ItemStopped { found, .. }) => Ok((task, Err(Some(found)))),
             Err(error) => Err(error),
-        };
-        tasks.into_iter().map(fold).collect()
+        }
     }
+}
+
+/// One thread's share of a pass over many items.
+fn pass(
+    mut store: Store,
+    cache: &Cache,
+    (tip, root): (Oid, Oid),
+    seen: &Option<Seen>,
+    mut share: Vec<Task>,
+    told: impl Fn(usize),
+) -> Result<Vec<(Task, Folded)>, LedgerError> {
+    let mut folded = Vec::with_capacity(share.len());
+    while !share.is_empty() {
+        let later = share.split_off(share.len().min(BEFORE_REOPENING));
+        let snapshot = Snapshot::bare(&store, cache, tip, root, seen.clone());
+        for task in share {
+            folded.push(snapshot.row(task, Keep::Nothing)?);
+        }
+        told(folded.len());
+        share = later;
+        store = store.twin()?;
+    }
+    Ok(folded)
 }
 
 impl Row {

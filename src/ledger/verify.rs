@@ -13,7 +13,7 @@ use super::object::Commit;
 use super::seen::{self, Check, Seen};
 use super::snapshot::Snapshot;
 use super::store::Store;
-use super::{Ledger, tree};
+use super::{Ledger, progress, tree};
 use crate::artifact::{
     self, BusyDoc, Frontier, HANDOFF, LEDGER_FOLDER, Mark, README, Recovery, SEALS, Seal,
     encode_event, leaf,
@@ -184,14 +184,6 @@ pub struct VerifyOptions {
     pub marks: Vec<Mark>,
 }
 
-/// How far a verification is, for a progress line.
-#[derive(Debug, Clone, Copy)]
-pub struct Progress {
-    pub stage: &'static str,
-    pub done: usize,
-    pub of: usize,
-}
-
 /// What was verified, and what was found.
 #[derive(Debug, Clone, Default)]
 pub struct Verified {
@@ -218,11 +210,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When there is no ledger, or the repository cannot be read at all.
-    pub fn verify(
-        &self,
-        options: &VerifyOptions,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Verified, LedgerError> {
+    pub fn verify(&self, options: &VerifyOptions) -> Result<Verified, LedgerError> {
         let known = Seen::load(&self.cache);
         let told = |tip, error| match &known {
             Some(seen) => seen.pointed(tip, error),
@@ -246,7 +234,6 @@ impl Ledger {
             line: Vec::new(),
             bytes: BTreeMap::new(),
             damaged: Vec::new(),
-            progress,
         };
         if let Err(error) = audit.run(tip, known.as_ref(), options) {
             audit.report.findings.push(Finding::lost(told(Some(tip), error), None)?);
@@ -271,7 +258,6 @@ struct Audit<'a> {
     bytes: BTreeMap<String, Vec<u8>>,
     /// Sealed bytes, from history, of files that are damaged now: links to them still hold.
     damaged: Vec<Vec<u8>>,
-    progress: &'a mut dyn FnMut(Progress),
 }
 
 impl Audit<'_> {
@@ -327,9 +313,7 @@ impl Audit<'_> {
                 }
                 Err(error) => return Err(error),
             }
-            if self.line.len().is_multiple_of(4096) {
-                (self.progress)(Progress { stage: "commits", done: self.line.len(), of: 0 });
-            }
+            progress::tell("commits", self.line.len(), 0);
         }
         self.line.reverse();
         self.report.commits = self.line.len();
@@ -359,10 +343,7 @@ impl Audit<'_> {
         let highest = numbered.keys().next_back().copied().max(told).unwrap_or(1);
         let mut seals: Vec<(Seal, Vec<u8>)> = Vec::new();
         for seq in 1..=highest {
-            if seals.len().is_multiple_of(4096) {
-                let of = numbered.len();
-                (self.progress)(Progress { stage: "seals", done: seals.len(), of });
-            }
+            progress::tell("seals", seals.len(), numbered.len());
             let path = &artifact::seal_path(seq);
             let bytes = match numbered.get(&seq) {
                 Some(oid) => Some(self.store.blob(*oid)?),
@@ -455,9 +436,7 @@ impl Audit<'_> {
     ) -> Result<(), LedgerError> {
         let mut wrong: Vec<Finding> = Vec::new();
         for (n, (path, sealed)) in expected.iter().enumerate() {
-            if n % 4096 == 0 {
-                (self.progress)(Progress { stage: "artifacts", done: n, of: expected.len() });
-            }
+            progress::tell("sealed files", n, expected.len());
             let Some(oid) = files.get(path) else {
                 let mut finding = Finding::new(Class::Deleted, path.clone(), "is gone");
                 finding.sealed = Some(sealed.sha256.clone());
@@ -623,9 +602,7 @@ impl Audit<'_> {
             recovery.is_some_and(|r| r.restored.iter().any(|file| file.path.starts_with(SEALS)))
         };
         for (n, (oid, commit)) in self.line.iter().enumerate() {
-            if deep && n % 256 == 0 {
-                (self.progress)(Progress { stage: "deep", done: n, of: self.line.len() });
-            }
+            progress::tell("commits", n, self.line.len());
             let trailer = trailer(commit);
             let says_next = trailer == Some(next);
             match (&mut seen, old) {
@@ -804,9 +781,7 @@ impl Audit<'_> {
             if folder == ledger_folder {
                 continue;
             }
-            if n % 64 == 0 {
-                (self.progress)(Progress { stage: "items", done: n, of: total });
-            }
+            progress::tell("items", n, total);
             let Some(item) = folder.rsplit('/').next().and_then(|name| name.parse::<ItemId>().ok())
             else {
                 continue;

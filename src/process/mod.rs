@@ -1,12 +1,13 @@
 //! ONE DOOR to start programs: stdin null, fixed locale, explicit folder, time limit, the whole
-//! process group ended, bounded output.
+//! process group ended, bounded output. A pager is the one program that is fed instead: it owns
+//! the terminal until the person is done.
 //!
 //! What is not here: what is run, or why.
 #![expect(clippy::disallowed_methods, reason = "the adapter that starts programs")]
 
-use std::io::Read as _;
+use std::io::{Read as _, Write};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -123,6 +124,60 @@ pub fn run(program: &Program<'_>) -> Result<Ended, NotStarted> {
         output_sha256: last.digest(),
         output: last.text(),
     })
+}
+
+/// A program that reads what is written here and shows it on the terminal it shares with this
+/// process: a pager. Ctrl-C is for it alone while it runs, and ends only the writing here.
+pub struct Feed {
+    child: Child,
+    input: Option<ChildStdin>,
+    watched: interrupt::Watched,
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed").field("child", &self.child).finish_non_exhaustive()
+    }
+}
+
+/// Starts a program to feed.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn feed(argv: &[String], env: &[(String, String)]) -> Result<Feed, NotStarted> {
+    let name = argv.first().cloned().unwrap_or_default();
+    let mut command = Command::new(&name);
+    command
+        .args(argv.iter().skip(1))
+        .envs(env.iter().map(|(key, value)| (key, value)))
+        .stdin(Stdio::piped());
+    let watched = interrupt::watch();
+    let mut child = command
+        .spawn()
+        .map_err(|error| NotStarted { program: name.clone(), why: error.to_string() })?;
+    let input = child.stdin.take();
+    Ok(Feed { child, input, watched })
+}
+
+impl Feed {
+    /// Waits until the program, and so the person, is done.
+    pub fn end(mut self) {
+        drop(self.input.take());
+        drop(self.child.wait());
+    }
+}
+
+impl Write for Feed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match &mut self.input {
+            Some(input) if !self.watched.caught() => input.write(bytes),
+            _ => Err(std::io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.input.as_mut().map_or(Ok(()), Write::flush)
+    }
 }
 
 fn wait(

@@ -5,9 +5,11 @@
 
 mod item;
 mod mermaid;
+mod text;
 
 pub use item::{
     AttemptReport, BriefReport, CriterionReport, ItemReport, OutputReport, PredecessorReport,
     ReturnReport, ReviewReport, StepReport, WorkflowReport, brief, item,
 };
 pub use mermaid::{graph, workflow_graph};
+pub use text::{cut, plain};

@@ -30,6 +30,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tempfile", &["ledger", "config.rs", "cli"]),
     ("rustix", &["ledger", "process"]),
     ("tracing", &["ledger", "cli"]),
+    ("terminal_size", &["config.rs"]),
 ];
 
 /// How a name is written where it is used.

@@ -111,6 +111,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/exit-codes.md",
         "docs/recovery.md",
         "docs/plans.md",
+        "docs/reading.md",
         "docs/rules.md",
         "docs/transitions.md",
         "docs/design/0001-formats.md",

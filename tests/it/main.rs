@@ -15,6 +15,7 @@ mod incomplete;
 mod kit;
 mod plans;
 mod race;
+mod reading;
 mod repos;
 mod rules;
 mod sample;

@@ -4,13 +4,13 @@ use super::super::Reply;
 use super::super::args::BriefArgs;
 use super::super::error::{Failure, next};
 use super::super::session::Session;
-use super::super::ui::{Line, Ui, plain, shell, short};
+use super::super::ui::{Line, plain, shell, short};
 use super::super::view::BriefView;
 use crate::domain::id::{ItemId, StepKey};
 use crate::domain::refusal::Refusal;
 use crate::report::{self, BriefReport};
 
-pub(super) fn run(args: &BriefArgs, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
+pub(super) fn run(args: &BriefArgs, session: &Session) -> Result<Reply, Failure> {
     let (item, key): (ItemId, StepKey) = (args.item.parse()?, args.step.parse()?);
     let ledger = session.ledger()?;
     let fold = ledger
@@ -28,7 +28,7 @@ pub(super) fn run(args: &BriefArgs, session: &Session, ui: &mut Ui<'_>) -> Resul
     reply.lines.push(Line::Text(heading));
     reply.lines.push(Line::Text(format!("of {}: {}", item, plain(&brief.item_title))));
     reply.lines.push(Line::Blank);
-    describe(&mut reply.lines, &brief, true, ui);
+    describe(&mut reply.lines, &brief, true);
     if brief.state == "ready" {
         let mut claim = next(["claim", "--work-item", item.as_str(), "--step", key.as_str()]);
         let entry: Vec<&str> = brief.entry.iter().map(|criterion| criterion.id.as_str()).collect();
@@ -41,7 +41,7 @@ pub(super) fn run(args: &BriefArgs, session: &Session, ui: &mut Ui<'_>) -> Resul
 }
 
 /// The brief's lines: whole, or what a claim's few lines have room for.
-pub(super) fn describe(lines: &mut Vec<Line>, brief: &BriefReport, whole: bool, ui: &Ui<'_>) {
+pub(super) fn describe(lines: &mut Vec<Line>, brief: &BriefReport, whole: bool) {
     let mut say = |name: &str, what: String| {
         lines.push(Line::Row(vec![name.to_owned(), what]));
     };
@@ -104,7 +104,7 @@ pub(super) fn describe(lines: &mut Vec<Line>, brief: &BriefReport, whole: bool, 
         let mut line = format!("{} {}", before.step_key, text(outcome));
         if whole {
             if let Some(next) = &before.next_action {
-                line.push_str(&format!("  {} {}", ui.mark('→'), plain(next)));
+                line.push_str(&format!("  → {}", plain(next)));
             }
             for output in &before.outputs {
                 line.push_str(&format!("  [{} {}]", plain(&output.path), output.sha256));

@@ -5,7 +5,7 @@ use super::super::args::ClaimArgs;
 use super::super::error::{Failure, next};
 use super::super::exit::Exit;
 use super::super::session::{Act, Code, Session};
-use super::super::ui::{Line, Ui, plain, said, short};
+use super::super::ui::{Line, plain, said, short};
 use super::super::view::{ClaimView, NothingView};
 use super::brief::describe;
 use super::{Open, onwards};
@@ -16,7 +16,7 @@ use crate::ledger::{ItemFold, Receipt};
 use crate::ops::{self, Claimed, NextClaim};
 use crate::report;
 
-pub(super) fn run(args: &ClaimArgs, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
+pub(super) fn run(args: &ClaimArgs, session: &Session) -> Result<Reply, Failure> {
     let attest = Attest {
         named: args.attest.iter().map(|id| id.parse()).collect::<Result<Vec<CriterionId>, _>>()?,
         all: args.attest_all,
@@ -32,7 +32,7 @@ pub(super) fn run(args: &ClaimArgs, session: &Session, ui: &mut Ui<'_>) -> Resul
         let Receipt { value, items, .. } = receipt;
         let Some(claimed) = value else { return Ok(nothing()) };
         let fold = items.get(&claimed.item).cloned();
-        return show(session, &act, &claimed, fold, ui);
+        return show(session, &act, &claimed, fold);
     }
     let Some(item) = item else {
         return Err(Failure::usage("name the item: --work-item ID, or take any: --next"));
@@ -46,7 +46,7 @@ pub(super) fn run(args: &ClaimArgs, session: &Session, ui: &mut Ui<'_>) -> Resul
     let receipt = ops::claim(&act.ledger, &item, &ask, &act.moment)
         .map_err(|error| session.ledger_failure(&error))?;
     let fold = receipt.items.get(&item).cloned();
-    show(session, &act, &receipt.value, fold, ui)
+    show(session, &act, &receipt.value, fold)
 }
 
 fn lease(args: &ClaimArgs, session: &Session) -> Result<Option<u64>, Failure> {
@@ -72,7 +72,6 @@ fn show(
     act: &Act,
     claimed: &Claimed,
     fold: Option<ItemFold>,
-    ui: &mut Ui<'_>,
 ) -> Result<Reply, Failure> {
     act.own_claims.add(claimed.claim);
     let fold = match fold {
@@ -122,7 +121,7 @@ fn show(
     }
     reply.lines.push(said("", about));
     reply.lines.push(said("claim", claimed.claim.to_string()));
-    describe(&mut reply.lines, &brief, false, ui);
+    describe(&mut reply.lines, &brief, false);
     let words = ["complete", "--work-item", claimed.item.as_str(), "--step", key.as_str()];
     let mut complete = next(words).with(["--outcome", "…"]);
     for criterion in &brief.exit {

@@ -62,9 +62,8 @@ pub(super) fn run(
     });
     let receipt = ops::complete(&act.ledger, &item, &ask, checks, &act.moment, &mut |criterion| {
         let run = criterion.check.as_ref().map(|check| shell(&check.run)).unwrap_or_default();
-        ui.progress(&format!("running the check of {}: {run}", criterion.id));
+        ui.busy(&format!("running the check of {}: {run}", criterion.id));
     });
-    ui.progress_done();
     let receipt = receipt.map_err(|error| session.ops_failure(&error, repeat(args)))?;
     let done = &receipt.value;
     let key = done.attempt.key().clone();

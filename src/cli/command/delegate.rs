@@ -12,9 +12,9 @@ use super::super::exit::Exit;
 use super::super::session::{Code, Session};
 use super::super::ui::{Line, Ui, plain, said, short};
 use super::super::view::{DelegateView, DryRunView, DryStepView, WarningView};
-use super::{Open, names, onwards};
+use super::{Open, names, onwards, workflow_name};
 use crate::domain::event::{ImportedState, ImportedStep, PlanRef};
-use crate::domain::id::{Digest, ItemId, StepKey, WorkflowName, slug};
+use crate::domain::id::{Digest, ItemId, StepKey, slug};
 use crate::domain::workflow::{GateKind, Workflow};
 use crate::ops::{self, Delegation};
 use crate::plan::{self, Gates, PlanDraft, PlanFormat, PlanNote, PlanOptions, PlanText};
@@ -212,18 +212,6 @@ fn count(n: usize, one: &str) -> String {
 
 fn warning_view(note: &PlanNote) -> WarningView {
     WarningView { line: note.line, message: note.message.clone() }
-}
-
-fn workflow_name(text: &str) -> Result<(WorkflowName, Option<u32>), Failure> {
-    match text.split_once('@') {
-        Some((name, version)) => {
-            let version = version.parse().map_err(|_| {
-                Failure::usage(format!("`{}` is no NAME@VERSION", text.escape_debug()))
-            })?;
-            Ok((name.parse()?, Some(version)))
-        }
-        None => Ok((text.parse()?, None)),
-    }
 }
 
 /// The item's id: given, else the spec folder's name, else a slug, else chance.

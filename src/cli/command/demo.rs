@@ -245,7 +245,10 @@ impl Demo<'_, '_> {
         ];
         environment.vars.extend(set.map(|(name, value)| (name.to_owned(), value)));
         environment.dir.clone_from(&self.dir);
+        // Columns as on a terminal, and nothing drawn on the one there may be.
         environment.stdout_terminal = true;
+        environment.stderr_terminal = false;
+        environment.size = None;
         let mut argv: Vec<OsString> = vec!["stepseal".into()];
         argv.extend(words.iter().map(OsString::from));
         let (mut out, mut err) = (Vec::new(), Vec::new());

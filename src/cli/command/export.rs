@@ -10,7 +10,7 @@ use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::ui::said;
 use super::super::view::{ExportItem, ExportView, TreeView};
-use super::log::artifact_value;
+use super::log::artifact_json;
 use crate::artifact::ScheduleDoc;
 use crate::domain::id::ItemId;
 use crate::domain::state::is_system;
@@ -56,7 +56,11 @@ fn view(
         items: Vec::new(),
         workflows: Vec::new(),
         ledger_events: Vec::new(),
-        stopped: if items.is_empty() { super::status::stopped(&portfolio) } else { Vec::new() },
+        stopped: if items.is_empty() {
+            super::status::stopped(&portfolio.stopped)
+        } else {
+            Vec::new()
+        },
     };
     let mut used = std::collections::BTreeSet::new();
     for id in wanted {
@@ -70,13 +74,13 @@ fn view(
         view.items.push(ExportItem {
             item: report::item(&fold.workflow, &fold.state),
             schedule: ScheduleDoc::of(&fold.workflow, &fold.state),
-            artifacts: events.iter().map(artifact_value).collect(),
+            artifacts: events.iter().map(artifact_json).collect(),
         });
     }
     let mut events = snapshot.ledger_events().map_err(fail)?;
     events.sort_by_key(order);
     if items.is_empty() {
-        view.ledger_events = events.iter().map(artifact_value).collect();
+        view.ledger_events = events.iter().map(artifact_json).collect();
     }
     for (path, bytes) in snapshot.files().map_err(fail)? {
         let named = used.iter().any(|reference| {

@@ -17,6 +17,7 @@ mod schema;
 mod status;
 mod step;
 mod verify;
+mod which;
 mod workflow;
 
 use super::Reply;
@@ -24,7 +25,7 @@ use super::args::Command;
 use super::error::Failure;
 use super::session::Session;
 use super::ui::Ui;
-use crate::domain::id::{ItemId, StepKey};
+use crate::domain::id::{ItemId, StepKey, WorkflowName};
 use crate::domain::schedule::{Answer, Schedule};
 use crate::domain::workflow::Workflow;
 use crate::ledger::{ItemFold, Ledger, Receipt};
@@ -34,9 +35,9 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
     match command {
         Command::Init(args) => init::run(args, session),
         Command::Delegate(args) => delegate::run(args, session, ui),
-        Command::Schedule(args) => schedule::run(args, session, ui),
-        Command::Claim(args) => claim::run(args, session, ui),
-        Command::Brief(args) => brief::run(args, session, ui),
+        Command::Schedule(args) => schedule::run(args, session),
+        Command::Claim(args) => claim::run(args, session),
+        Command::Brief(args) => brief::run(args, session),
         Command::Complete(args) => complete::run(args, session, ui),
         Command::Skip(args) => step::skip(args, session),
         Command::Requeue(args) => step::requeue(args, session),
@@ -46,7 +47,7 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Status(args) => status::run(args, session, ui),
         Command::Log(args) => log::run(args, session, ui),
         Command::Export(args) => export::run(args, session),
-        Command::Verify(args) => verify::run(args, session, ui),
+        Command::Verify(args) => verify::run(args, session),
         Command::Correct(args) => correct::run(args, session),
         Command::Workflow(args) => workflow::run(args, session, ui),
         Command::Schema(args) => schema::run(args, session),
@@ -193,4 +194,17 @@ fn onwards(item: &ItemId, open: &Open, session: &Session) -> Vec<super::error::N
         return vec![next(["verify"])];
     }
     vec![next(["status", item.as_str()])]
+}
+
+/// `NAME` or `NAME@VERSION`.
+fn workflow_name(text: &str) -> Result<(WorkflowName, Option<u32>), Failure> {
+    match text.split_once('@') {
+        Some((name, version)) => {
+            let version = version.parse().map_err(|_| {
+                Failure::usage(format!("`{}` is no NAME@VERSION", text.escape_debug()))
+            })?;
+            Ok((name.parse()?, Some(version)))
+        }
+        None => Ok((text.parse()?, None)),
+    }
 }

@@ -4,16 +4,12 @@ use super::super::Reply;
 use super::super::args::ScheduleArgs;
 use super::super::error::{Failure, next};
 use super::super::session::Session;
-use super::super::ui::{Line, Ui, plain};
+use super::super::ui::{Line, plain};
 use super::super::view::{MatrixEntry, MatrixView, ScheduleView};
 use crate::artifact::ScheduleDoc;
 use crate::domain::id::ItemId;
 
-pub(super) fn run(
-    args: &ScheduleArgs,
-    session: &Session,
-    ui: &mut Ui<'_>,
-) -> Result<Reply, Failure> {
+pub(super) fn run(args: &ScheduleArgs, session: &Session) -> Result<Reply, Failure> {
     let given = args.item.as_ref().or(args.work_item.as_ref());
     let item: ItemId = given
         .map(|id| id.parse())
@@ -44,21 +40,15 @@ pub(super) fn run(
         return Ok(reply);
     }
     let mut reply = Reply::new("schedule", &ScheduleView { schedule: doc.clone() });
-    let mark = |c| ui.mark(c);
     for step in &doc.ready_steps {
         let notes = plain(&step.notes.join("; "));
-        let cells = [
-            format!("{} {}", mark('○'), step.key),
-            "ready".into(),
-            step.attempt_id.to_string(),
-            notes,
-        ];
+        let cells = [format!("○ {}", step.key), "ready".into(), step.attempt_id.to_string(), notes];
         reply.lines.push(Line::Row(cells.to_vec()));
         reply.quiet.push_str(&format!("{}\n", step.attempt_id));
     }
     for step in &doc.in_progress {
         let cells = [
-            format!("{} {}", mark('●'), step.key),
+            format!("● {}", step.key),
             "held".into(),
             step.attempt_id.to_string(),
             format!("by {}", step.executor),
@@ -67,7 +57,7 @@ pub(super) fn run(
     }
     for gate in &doc.pending_gates {
         let cells = [
-            format!("{} {}", mark('◆'), gate.key),
+            format!("◆ {}", gate.key),
             "decide".into(),
             gate.attempt_id.to_string(),
             format!("{} of {} approvals", gate.approvals, gate.quorum),
@@ -75,16 +65,11 @@ pub(super) fn run(
         reply.lines.push(Line::Row(cells.to_vec()));
     }
     for step in &doc.blocked_steps {
-        let cells = [
-            format!("{} {}", mark('·'), step.key),
-            "waits".into(),
-            String::new(),
-            plain(&step.reason),
-        ];
+        let cells = [format!("· {}", step.key), "waits".into(), String::new(), plain(&step.reason)];
         reply.lines.push(Line::Row(cells.to_vec()));
     }
     if doc.blocked_more > 0 {
-        reply.lines.push(Line::Text(format!("{} {} more wait", mark('·'), doc.blocked_more)));
+        reply.lines.push(Line::Text(format!("· {} more wait", doc.blocked_more)));
     }
     reply.lines.push(Line::Blank);
     reply.lines.push(Line::Text(plain(&doc.rationale)));

@@ -1,24 +1,34 @@
 //! `status`: where items stand, and why (FR-015).
 
+use chrono::{DateTime, Utc};
+
 use super::super::Reply;
-use super::super::args::StatusArgs;
+use super::super::args::{SortArg, StatusArgs};
 use super::super::error::{Failure, next, refusal};
+use super::super::meter::grouped;
 use super::super::session::Session;
-use super::super::ui::{Line, Ui, clock, plain, short, span};
+use super::super::ui::{Line, Ui, clock, plain, shell, short, span};
 use super::super::view::{
     HolderView, ItemView, PortfolioItem, PortfolioView, StoppedItem, WhyNotFact, WhyNotView,
 };
+use super::which::Which;
 use super::{Open, names, onwards};
 use crate::domain::id::{ItemId, StepKey};
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule::{Answer, Hold, Schedule};
 use crate::domain::state::Imported;
 use crate::domain::status::Status;
-use crate::ledger::{ItemFold, Portfolio, Row};
+use crate::ledger::{ItemFold, Portfolio, Row, Stopped};
 use crate::report::{self, ItemReport, StepReport};
 
 /// How many waiting steps a person is shown one by one.
 const WAITING: usize = 8;
+
+/// How many items are shown where nobody said how many and there is no terminal.
+const ROWS: usize = 40;
+
+/// Lines of a terminal that are not rows: head, the rest's count, summary, hint, prompt.
+const AROUND: usize = 7;
 
 pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
     let given = args.item.as_ref().or(args.work_item.as_ref());
@@ -28,14 +38,22 @@ pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
         if args.why_not.is_some() {
             return Err(Failure::usage("--why-not needs the item: status ITEM --why-not STEP"));
         }
-        let portfolio = snapshot.portfolio().map_err(|error| session.ledger_failure(&error))?;
-        return Ok(everything(&portfolio, session, ui));
+        let which = Which::of(&args.which, &snapshot, session)?;
+        let mut portfolio = snapshot.portfolio().map_err(|error| session.ledger_failure(&error))?;
+        let items = portfolio.rows.len();
+        portfolio.rows = which.rows(portfolio.rows, &snapshot, session)?;
+        return Ok(everything(args, items, portfolio, session, ui));
     };
+    if args.which.is_given() || args.all || args.limit.is_some() || args.sort.is_some() {
+        return Err(Failure::usage(
+            "one item was named: leave it out to see which items fit, or see `log ITEM`",
+        ));
+    }
     let item: ItemId = given.parse()?;
     let fold = snapshot.known_item(&item).map_err(|error| session.ledger_failure(&error))?;
     match &args.why_not {
         Some(step) => why_not(&fold, step, session),
-        None => Ok(one(&fold, session, ui)),
+        None => Ok(one(&fold, session)),
     }
 }
 
@@ -70,9 +88,8 @@ pub(super) fn portfolio_item(row: &Row) -> PortfolioItem {
     }
 }
 
-pub(super) fn stopped(portfolio: &Portfolio) -> Vec<StoppedItem> {
-    portfolio
-        .stopped
+pub(super) fn stopped(stopped: &[Stopped]) -> Vec<StoppedItem> {
+    stopped
         .iter()
         .map(|stopped| StoppedItem {
             work_item_id: stopped.id.clone(),
@@ -82,89 +99,176 @@ pub(super) fn stopped(portfolio: &Portfolio) -> Vec<StoppedItem> {
         .collect()
 }
 
-fn everything(portfolio: &Portfolio, session: &Session, ui: &Ui<'_>) -> Reply {
+/// Shows the portfolio; `items` is how many there are before anything was left out.
+fn everything(
+    args: &StatusArgs,
+    items: usize,
+    portfolio: Portfolio,
+    session: &Session,
+    ui: &Ui<'_>,
+) -> Reply {
+    let data = ui.json || ui.quiet;
+    let sort = args.sort.unwrap_or(if data { SortArg::Id } else { SortArg::Attention });
+    let Portfolio { mut rows, stopped } = portfolio;
+    let unreadable = self::stopped(&stopped);
+    rows.sort_by(|a, b| compare(a, b, sort));
+    let total = rows.len();
+    let summary = summary(&rows);
+    let ready = rows.iter().any(|row| row.ready_count > 0);
+    let unfinished = rows.iter().find(|row| row.status != Status::Completed).map(|row| row.id.clone());
+    let shown = match (args.all || data, args.limit) {
+        (_, Some(limit)) => limit,
+        (true, None) => usize::MAX,
+        (false, None) => ui.lines().map_or(ROWS, |lines| lines.saturating_sub(AROUND).max(5)),
+    };
+    // One row more takes no more room than saying that there is one.
+    rows.truncate(if total == shown.saturating_add(1) && args.limit.is_none() {
+        total
+    } else {
+        shown
+    });
     let view = PortfolioView {
-        items: portfolio.rows.iter().map(portfolio_item).collect(),
-        stopped: stopped(portfolio),
+        items: rows.iter().map(portfolio_item).collect(),
+        total,
+        stopped: unreadable,
     };
     let mut reply = Reply::new("portfolio", &view);
     let now = session.now();
-    if !portfolio.rows.is_empty() {
+    if !rows.is_empty() {
         let head = ["ITEM", "STATUS", "DONE", "WORKFLOW", "NOW", "NEXT", "OLDEST WAIT"];
         reply.lines.push(Line::Row(head.map(str::to_owned).to_vec()));
     }
-    for row in &portfolio.rows {
-        let dash = ui.mark('–');
-        let holders: Vec<String> = row
-            .in_progress
-            .iter()
-            .take(3)
-            .map(|(attempt, by, _)| format!("{} {} {by}", ui.mark('●'), attempt.key()))
-            .collect();
-        let more = row.in_progress.len().saturating_sub(3);
-        let mut now_cell = holders.join(", ");
-        if more > 0 {
-            now_cell.push_str(&format!(" +{more}"));
-        }
-        let mut open: Vec<String> =
-            row.ready.iter().take(3).map(|key| format!("{} {key}", ui.mark('○'))).collect();
-        open.extend(row.gates.iter().take(2).map(|key| format!("{} {key}", ui.mark('◆'))));
-        let mut next_cell = open.join(", ");
-        if row.ready_count > 3 {
-            next_cell.push_str(&format!(" +{}", row.ready_count - 3));
-        }
-        let wait = row.waiting_since.map(|since| span((now - since).num_seconds()));
-        let or_dash = |text: String| if text.is_empty() { dash.clone() } else { text };
-        reply.lines.push(Line::Row(vec![
-            row.id.to_string(),
-            row.status.word().to_owned(),
-            format!("{}/{}", row.done, row.steps),
-            row.workflow.clone(),
-            or_dash(now_cell),
-            or_dash(next_cell),
-            or_dash(wait.unwrap_or_default()),
-        ]));
+    for row in &rows {
+        reply.lines.push(Line::Row(cells(row, now)));
         reply.quiet.push_str(&format!("{}\t{}\n", row.id, row.status.word()));
     }
-    for stopped in &portfolio.stopped {
+    if rows.len() < total {
+        let mut all = session.asker().whole;
+        all.push("--all".to_owned());
+        all.retain(|word| !word.starts_with("--limit"));
+        let left = grouped(total - rows.len());
+        let how = if args.limit.is_some() { String::new() } else { format!(": {}", shell(&all)) };
+        reply.lines.push(Line::Text(format!("… and {left} more{how}")));
+    }
+    for stopped in &stopped {
         let text =
             format!("{}\tstopped\t{} {}\n", stopped.id, stopped.stop.path, stopped.stop.what);
         reply.quiet.push_str(&text);
         let what = format!("{} {}", stopped.stop.path, plain(&stopped.stop.what));
         reply.warnings.push((format!("{} is stopped: {what}", stopped.id), None));
     }
-    let count = portfolio.rows.len();
-    if count == 0 && portfolio.stopped.is_empty() {
+    if total == 0 && stopped.is_empty() {
+        if items > 0 {
+            let text = format!("none of {} fits", count(items, "item", "items"));
+            reply.lines.push(Line::Text(text));
+            reply.next.push(next(["status"]));
+            return reply;
+        }
         reply.lines.push(Line::Text("no items yet".into()));
         reply.next.push(next(["delegate", "--plan", "FILE", "--dry-run"]));
         return reply;
     }
-    let ready: u32 = portfolio.rows.iter().map(|row| row.ready_count).sum();
-    let held: usize = portfolio.rows.iter().map(|row| row.in_progress.len()).sum();
-    let plural = |n: u64, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
-    let working = match held {
-        0 => "nobody working".to_owned(),
-        n => plural(n as u64, "step held", "steps held"),
-    };
-    reply.aside = vec![
-        Line::Blank,
-        Line::Text(format!(
-            "{} · {} · {working}",
-            plural(count as u64, "item", "items"),
-            plural(u64::from(ready), "step ready", "steps ready")
-        )),
-    ];
-    if !portfolio.stopped.is_empty() {
+    reply.aside = vec![Line::Blank, Line::Text(summary)];
+    if !stopped.is_empty() {
         reply.next.push(next(["verify"]));
-    } else if ready > 0 {
+    } else if ready {
         reply.next.push(next(["claim", "--next"]));
-    } else if let Some(row) = portfolio.rows.iter().find(|row| row.status != Status::Completed) {
-        reply.next.push(next(["status", row.id.as_str()]));
+    } else if let Some(item) = unfinished {
+        reply.next.push(next(["status", item.as_str()]));
     }
     reply
 }
 
-fn one(fold: &ItemFold, session: &Session, ui: &Ui<'_>) -> Reply {
+/// `10,000 items · 12 steps ready · 3 steps held`.
+fn summary(rows: &[Row]) -> String {
+    let ready: u32 = rows.iter().map(|row| row.ready_count).sum();
+    let held: usize = rows.iter().map(|row| row.in_progress.len()).sum();
+    let working = match held {
+        0 => "nobody working".to_owned(),
+        n => count(n, "step held", "steps held"),
+    };
+    format!(
+        "{} · {} · {working}",
+        count(rows.len(), "item", "items"),
+        count(ready as usize, "step ready", "steps ready")
+    )
+}
+
+fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(n), if n == 1 { one } else { many })
+}
+
+/// The cells of one item.
+fn cells(row: &Row, now: DateTime<Utc>) -> Vec<String> {
+    let holders: Vec<String> = row
+        .in_progress
+        .iter()
+        .take(3)
+        .map(|(attempt, by, _)| format!("● {} {by}", attempt.key()))
+        .collect();
+    let more = row.in_progress.len().saturating_sub(3);
+    let mut now_cell = holders.join(", ");
+    if more > 0 {
+        now_cell.push_str(&format!(" +{more}"));
+    }
+    let mut open: Vec<String> = row.ready.iter().take(3).map(|key| format!("○ {key}")).collect();
+    open.extend(row.gates.iter().take(2).map(|key| format!("◆ {key}")));
+    let mut next_cell = open.join(", ");
+    if row.ready_count > 3 {
+        next_cell.push_str(&format!(" +{}", row.ready_count - 3));
+    }
+    let wait = row.waiting_since.map(|since| span((now - since).num_seconds()));
+    let or_dash = |text: String| if text.is_empty() { "–".to_owned() } else { text };
+    vec![
+        row.id.to_string(),
+        row.status.word().to_owned(),
+        format!("{}/{}", row.done, row.steps),
+        row.workflow.clone(),
+        or_dash(now_cell),
+        or_dash(next_cell),
+        or_dash(wait.unwrap_or_default()),
+    ]
+}
+
+/// How much an item needs somebody: a person first, then hands, then patience.
+fn attention(row: &Row) -> usize {
+    const FIRST: [Status; 6] = [
+        Status::NeedsRequeue,
+        Status::AwaitingReview,
+        Status::AwaitingGate,
+        Status::Blocked,
+        Status::Ready,
+        Status::InProgress,
+    ];
+    let place = |status: &Status| FIRST.iter().position(|first| first == status);
+    let words = std::iter::once(&row.status).chain(&row.flags);
+    // What is over needs nobody, whatever else holds of it.
+    match place(&row.status) {
+        Some(_) => words.filter_map(place).min().unwrap_or(FIRST.len()),
+        None => FIRST.len(),
+    }
+}
+
+/// Orders two items; the id decides last.
+fn compare(a: &Row, b: &Row, sort: SortArg) -> std::cmp::Ordering {
+    let urgent = |row: &Row| row.priority.unwrap_or(u32::MAX);
+    // Who waits for nothing comes last.
+    let wait = |row: &Row| (row.waiting_since.is_none(), row.waiting_since);
+    let order = match sort {
+        SortArg::Id => std::cmp::Ordering::Equal,
+        SortArg::Attention => {
+            let key = |row: &Row| (attention(row), urgent(row), wait(row));
+            key(a).cmp(&key(b))
+        }
+        SortArg::Priority => (urgent(a), wait(a)).cmp(&(urgent(b), wait(b))),
+        SortArg::Wait => wait(a).cmp(&wait(b)),
+        SortArg::Changed => b.last_at.cmp(&a.last_at),
+        SortArg::Registered => a.registered_at.cmp(&b.registered_at),
+    };
+    order.then_with(|| a.id.cmp(&b.id))
+}
+
+fn one(fold: &ItemFold, session: &Session) -> Reply {
     let report = report::item(&fold.workflow, &fold.state);
     let mut reply = Reply::new("status", &ItemView { item: report.clone() });
     let now = session.now();
@@ -185,7 +289,7 @@ fn one(fold: &ItemFold, session: &Session, ui: &Ui<'_>) -> Reply {
         }
     )));
     reply.lines.push(Line::Blank);
-    step_rows(&mut reply.lines, &report, session, ui);
+    step_rows(&mut reply.lines, &report, session);
     reply.lines.push(Line::Blank);
     if let Some(review) = &report.review {
         let at = clock(review.at, now, &session.config);
@@ -243,7 +347,7 @@ fn remaining(step: &StepReport) -> String {
     format!("{}: verify {}", step.key, open.join(", "))
 }
 
-fn step_rows(lines: &mut Vec<Line>, report: &ItemReport, session: &Session, ui: &Ui<'_>) {
+fn step_rows(lines: &mut Vec<Line>, report: &ItemReport, session: &Session) {
     let now = session.now();
     let waiting = report.steps.iter().filter(|step| step.state == "waits").count();
     let mut shown = 0;
@@ -255,7 +359,7 @@ fn step_rows(lines: &mut Vec<Line>, report: &ItemReport, session: &Session, ui: 
                 continue;
             }
         }
-        let mark = ui.mark(match (step.state.as_str(), step.gate.is_some()) {
+        let mark = match (step.state.as_str(), step.gate.is_some()) {
             ("done" | "imported" | "skipped", _) => '✓',
             ("held", _) => '●',
             ("ready", _) => '○',
@@ -264,7 +368,7 @@ fn step_rows(lines: &mut Vec<Line>, report: &ItemReport, session: &Session, ui: 
             ("needs-requeue" | "blocked", _) => '!',
             (_, true) => '◆',
             _ => '·',
-        });
+        };
         let who = match (&step.executor, step.state.as_str()) {
             (Some(executor), "done" | "held") => executor.to_string(),
             (_, "open") => "decide".into(),
@@ -307,7 +411,7 @@ fn step_rows(lines: &mut Vec<Line>, report: &ItemReport, session: &Session, ui: 
             .map(|step| step.key.clone())
             .collect();
         lines.push(Line::Row(vec![
-            format!("  {} {} more", ui.mark('·'), rest.len()),
+            format!("  · {} more", rest.len()),
             "wait".into(),
             names(&rest, 6),
             String::new(),

@@ -8,12 +8,12 @@ use super::super::args::VerifyArgs;
 use super::super::error::{Failure, move_back, next, ways_back};
 use super::super::exit::Exit;
 use super::super::session::Session;
-use super::super::ui::{Line, Ui, plain, said};
+use super::super::ui::{Line, plain, said};
 use super::super::view::{CorrectedView, FindingView, VerifyView};
 use crate::artifact::Mark;
 use crate::ledger::{Class, Finding, Verified, VerifyOptions};
 
-pub(super) fn run(args: &VerifyArgs, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
+pub(super) fn run(args: &VerifyArgs, session: &Session) -> Result<Reply, Failure> {
     let marks = args
         .mark
         .iter()
@@ -22,17 +22,8 @@ pub(super) fn run(args: &VerifyArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
         .map_err(Failure::usage)?;
     let ledger = session.ledger()?;
     let start = Instant::now();
-    let mut said_at = start;
     let options = VerifyOptions { deep: args.deep, marks };
-    let report = ledger.verify(&options, &mut |progress| {
-        if said_at.elapsed().as_millis() > 200 && start.elapsed().as_secs() >= 1 {
-            said_at = Instant::now();
-            let of = if progress.of > 0 { format!(" of {}", progress.of) } else { String::new() };
-            ui.progress(&format!("verifying {}: {}{of}", progress.stage, progress.done));
-        }
-    });
-    ui.progress_done();
-    let report = report.map_err(|error| session.ledger_failure(&error))?;
+    let report = ledger.verify(&options).map_err(|error| session.ledger_failure(&error))?;
     Ok(show(&report, ledger.branch(), args.deep, start.elapsed().as_millis()))
 }
 

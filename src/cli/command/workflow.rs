@@ -31,7 +31,7 @@ pub(super) fn run(
     match command {
         WorkflowCommand::Show(args) => {
             let found = find(args, session, ui)?;
-            Ok(show(&found, ui))
+            Ok(show(&found))
         }
         WorkflowCommand::Graph(args) => {
             let mermaid = match &args.work_item {
@@ -93,7 +93,7 @@ fn find(args: &WorkflowArgs, session: &Session, ui: &Ui<'_>) -> Result<Found, Fa
     Ok(Found { workflow: (*workflow).clone(), file: None })
 }
 
-fn show(found: &Found, ui: &Ui<'_>) -> Reply {
+fn show(found: &Found) -> Reply {
     let workflow = &found.workflow;
     let reference = &workflow.reference;
     let mut reply = Reply::new(
@@ -133,7 +133,7 @@ fn show(found: &Found, ui: &Ui<'_>) -> Reply {
     for (at, step) in workflow.steps().iter().enumerate() {
         let order = if last == Some(step.order) { String::new() } else { step.order.to_string() };
         last = Some(step.order);
-        let mark = if step.is_gate() { format!("{} ", ui.mark('◆')) } else { String::new() };
+        let mark = if step.is_gate() { "◆ " } else { "" };
         reply.lines.push(Line::Row(vec![
             format!("  {order:>3}"),
             format!("{mark}{}", step.key),

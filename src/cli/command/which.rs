@@ -1,0 +1,203 @@
+//! Which items, and whose events: the filters that `status` and `log` share.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+
+use super::super::args::WhichArgs;
+use super::super::error::Failure;
+use super::super::session::Session;
+use crate::domain::event::Event;
+use crate::domain::id::{ExecutorId, ItemId, PrincipalId, WorkflowName};
+use crate::ledger::{Entry, Row, Snapshot};
+
+/// The filters, parsed.
+#[derive(Debug)]
+pub(super) struct Which {
+    statuses: Vec<String>,
+    workflow: Option<(WorkflowName, Option<u32>)>,
+    labels: Vec<String>,
+    owner: Option<PrincipalId>,
+    executor: Option<ExecutorId>,
+    span: Span,
+}
+
+/// A span of time: from a moment on, and before another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Span {
+    since: Option<DateTime<Utc>>,
+    before: Option<DateTime<Utc>>,
+}
+
+impl Span {
+    fn holds(self, at: DateTime<Utc>) -> bool {
+        self.since.is_none_or(|since| since <= at) && self.before.is_none_or(|before| at < before)
+    }
+}
+
+impl Which {
+    /// Parses what was typed; durations count back from what the ledger recorded last.
+    pub(super) fn of(
+        args: &WhichArgs,
+        snapshot: &Snapshot<'_>,
+        session: &Session,
+    ) -> Result<Self, Failure> {
+        let latest = match (&args.since, &args.until) {
+            (None, None) => session.now(),
+            _ => snapshot.last_recorded().map_err(|error| session.ledger_failure(&error))?,
+        };
+        let moment = |flag: &str, text: &Option<String>| match text {
+            Some(text) => moment(flag, text, latest).map(Some),
+            None => Ok(None),
+        };
+        let (since, until) = (moment("--since", &args.since)?, moment("--until", &args.until)?);
+        Ok(Self {
+            statuses: args.status.clone(),
+            workflow: args.workflow.as_deref().map(super::workflow_name).transpose()?,
+            labels: args.label.clone(),
+            owner: args.owner.as_deref().map(str::parse).transpose()?,
+            executor: args.executor.as_deref().map(str::parse).transpose()?,
+            span: Span {
+                since: since.map(|(from, _)| from),
+                before: until.map(|(_, before)| before),
+            },
+        })
+    }
+
+    /// The rows of the portfolio that fit.
+    pub(super) fn rows(
+        &self,
+        rows: Vec<Row>,
+        snapshot: &Snapshot<'_>,
+        session: &Session,
+    ) -> Result<Vec<Row>, Failure> {
+        // One task at a time: an executor holds steps of one item at most.
+        let held = match &self.executor {
+            Some(executor) => Some(
+                snapshot.live_claim(executor).map_err(|error| session.ledger_failure(&error))?,
+            ),
+            None => None,
+        };
+        let fits = |row: &Row| {
+            self.fits(row)
+                && self.on(&row.workflow)
+                && self.span.holds(row.last_at)
+                && held
+                    .as_ref()
+                    .is_none_or(|held| held.as_ref().is_some_and(|claim| claim.item == row.id))
+        };
+        Ok(rows.into_iter().filter(fits).collect())
+    }
+
+    /// What an item itself has to be, whatever happened to it.
+    fn fits(&self, row: &Row) -> bool {
+        let is = |word: &String| {
+            std::iter::once(&row.status).chain(&row.flags).any(|status| status.word() == word)
+        };
+        (self.statuses.is_empty() || self.statuses.iter().any(is))
+            && self.labels.iter().all(|label| row.labels.contains(label))
+            && (self.owner.is_none() || self.owner == row.owner)
+    }
+
+    /// Whether `NAME@VERSION` is the workflow that was asked for.
+    fn on(&self, workflow: &str) -> bool {
+        match &self.workflow {
+            None => true,
+            Some((name, None)) => workflow.split('@').next() == Some(name.as_str()),
+            Some((name, Some(version))) => workflow == format!("{name}@{version}"),
+        }
+    }
+
+    /// The items whose events are wanted; `None` where every event may be.
+    pub(super) fn items(
+        &self,
+        snapshot: &Snapshot<'_>,
+        session: &Session,
+    ) -> Result<Option<BTreeSet<ItemId>>, Failure> {
+        if self.statuses.is_empty() && self.labels.is_empty() && self.owner.is_none() {
+            return Ok(None);
+        }
+        let portfolio = snapshot.portfolio().map_err(|error| session.ledger_failure(&error))?;
+        let wanted = portfolio.rows.into_iter().filter(|row| self.fits(row)).map(|row| row.id);
+        Ok(Some(wanted.collect()))
+    }
+
+    /// Whether an event may be wanted, as far as can be said without reading it.
+    pub(super) fn may_be(&self, entry: &Entry) -> bool {
+        entry.at.is_none_or(|at| self.span.holds(at))
+    }
+
+    /// Whether an event is wanted.
+    pub(super) fn is(&self, event: &Event) -> bool {
+        let workflow = || {
+            let on = event.workflow.as_ref().map(|on| format!("{}@{}", on.name, on.version));
+            self.on(&on.unwrap_or_default())
+        };
+        self.span.holds(event.timestamp)
+            && self.executor.as_ref().is_none_or(|executor| *executor == event.actor.id)
+            && workflow()
+    }
+}
+
+/// A moment as typed: when it begins, and when it is over.
+fn moment(
+    flag: &str,
+    text: &str,
+    latest: DateTime<Utc>,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), Failure> {
+    let wrong = || {
+        Failure::usage(format!(
+            "{flag} is `{}`; it takes a date (2026-11-20), a time (2026-11-20T10:15:00Z) or a \
+             duration (7d, 12h, 30m)",
+            text.escape_debug()
+        ))
+    };
+    if let Ok(date) = text.parse::<NaiveDate>() {
+        let start = date.and_hms_opt(0, 0, 0).ok_or_else(wrong)?.and_utc();
+        let end = start.checked_add_days(Days::new(1)).ok_or_else(wrong)?;
+        return Ok((start, end));
+    }
+    // To the millisecond, as artifacts write it: a time given is still part of what is asked for.
+    let and_after = |at: DateTime<Utc>| (at, at + TimeDelta::milliseconds(1));
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Ok(and_after(at.with_timezone(&Utc)));
+    }
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: i64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    let back = number.checked_mul(seconds).filter(|back| *back >= 0).ok_or_else(wrong)?;
+    let back = TimeDelta::try_seconds(back).ok_or_else(wrong)?;
+    latest.checked_sub_signed(back).map(and_after).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_date_a_time_or_so_long_ago() {
+        let latest: DateTime<Utc> = "2026-11-20T10:15:00Z".parse().expect("a time");
+        let starts = |text: &str| moment("--since", text, latest).expect(text).0.to_rfc3339();
+        let ends = |text: &str| moment("--until", text, latest).expect(text).1.to_rfc3339();
+        assert_eq!(starts("2026-11-20"), "2026-11-20T00:00:00+00:00");
+        assert_eq!(ends("2026-11-20"), "2026-11-21T00:00:00+00:00");
+        assert_eq!(starts("2026-11-20T12:00:00+02:00"), "2026-11-20T10:00:00+00:00");
+        assert_eq!(ends("2026-11-20T10:00:00Z"), "2026-11-20T10:00:00.001+00:00");
+        assert_eq!(starts("7d"), "2026-11-13T10:15:00+00:00");
+        assert_eq!(starts("90m"), "2026-11-20T08:45:00+00:00");
+        assert_eq!(starts("2w"), "2026-11-06T10:15:00+00:00");
+        assert_eq!(starts("0s"), "2026-11-20T10:15:00+00:00");
+        for text in
+            ["", "d", "-1d", "7", "7y", "yesterday", "99999999999999999w", "é", "2026-13-01"]
+        {
+            assert!(moment("--since", text, latest).is_err(), "{text}");
+        }
+    }
+}

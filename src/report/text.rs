@@ -1,0 +1,74 @@
+//! Untrusted text on its way into a page somebody looks at.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// Characters that change how others are read, or are not seen at all.
+#[must_use]
+fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
+}
+
+/// Control and bidi characters shown, never obeyed, and all on one line.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || c == '\t' {
+            plain.push(' ');
+        } else {
+            shown(c, &mut plain);
+        }
+    }
+    plain
+}
+
+fn shown(c: char, text: &mut String) {
+    if c.is_control() || is_hidden(c) {
+        text.push_str(&c.escape_unicode().to_string());
+    } else {
+        text.push(c);
+    }
+}
+
+/// A line cut to a width, which the ellipsis is part of.
+#[must_use]
+pub fn cut(line: &str, width: usize, ellipsis: &str) -> String {
+    if line.width() <= width {
+        return line.to_owned();
+    }
+    let room = width.saturating_sub(ellipsis.width());
+    let (mut cut, mut used) = (String::new(), 0);
+    for c in line.chars() {
+        used += c.width().unwrap_or(0);
+        if used > room {
+            break;
+        }
+        cut.push(c);
+    }
+    format!("{}{ellipsis}", cut.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        assert_eq!(
+            plain("a\u{1b}[31m\tb\nc\u{202e}d\u{feff}"),
+            "a\\u{1b}[31m b c\\u{202e}d\\u{feff}"
+        );
+    }
+
+    #[test]
+    fn a_cut_line_is_as_wide_as_was_asked_whatever_its_script() {
+        for line in ["plain words", "日本語の長い題名です", "é̂́ combining", "→→→→→→→→→→→→"]
+        {
+            for width in 1..40 {
+                let cut = cut(line, width, "…");
+                assert!(cut.width() <= width, "{cut} {width}");
+                assert!(cut == line || cut.ends_with('…'), "{cut} {width}");
+            }
+        }
+    }
+}
