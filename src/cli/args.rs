@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::domain::event::EventKind;
 use crate::domain::status::Status;
+use crate::report::Table;
 
 /// Turn a plan into ordered steps, hand each to one executor at a time, seal everything in git
 #[derive(Debug, Parser)]
@@ -88,7 +89,7 @@ pub(super) enum Command {
     Status(StatusArgs),
     /// Show what happened, event by event
     Log(LogArgs),
-    /// Write everything as JSON, or the ledger's files as a folder
+    /// Write everything as JSON, as tables or as one report, or the ledger's files as a folder
     Export(ExportArgs),
     /// Recompute everything and name what is not as it was sealed
     Verify(VerifyArgs),
@@ -525,19 +526,59 @@ fn event_names() -> Vec<&'static str> {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal export > everything.json\n  stepseal export --format csv --output tables\n  stepseal export --format csv --table steps ALBUMS\n  stepseal export --format md >> \"$GITHUB_STEP_SUMMARY\"\n\nThe same facts give the same bytes, whenever and in whichever legal order they were recorded."
+)]
 pub(super) struct ExportArgs {
     /// Only these items
     #[arg(value_name = "ITEM", conflicts_with = "tree")]
     pub items: Vec<String>,
-    /// The format
-    #[arg(long, value_parser = ["json"], default_value = "json")]
-    pub format: String,
+    #[arg(long, value_enum, default_value = "json", value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// With --format csv: this table only; stdout takes one
+    #[arg(long, value_enum, value_name = "TABLE")]
+    pub table: Option<TableArg>,
+    /// Write files below DIR instead: export.json, report.md, or the tables
+    #[arg(long, value_name = "DIR", conflicts_with = "tree")]
+    pub output: Option<PathBuf>,
     /// Write to stdout, as it does anyway
-    #[arg(long, conflicts_with = "tree")]
+    #[arg(long, conflicts_with_all = ["tree", "output"])]
     pub stdout: bool,
     /// Write the ledger's own files below DIR instead
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["format", "table"])]
     pub tree: Option<PathBuf>,
+}
+
+/// What an export looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportFormat {
+    /// One document with everything, down to the artifacts
+    Json,
+    /// Tables for spreadsheets and scripts
+    Csv,
+    /// One report for people, with Mermaid pictures
+    Md,
+}
+
+/// Tables by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TableArg {
+    Items,
+    Steps,
+    Attempts,
+    Events,
+}
+
+impl TableArg {
+    /// The table of that name.
+    pub(super) fn table(self) -> Table {
+        match self {
+            Self::Items => Table::Items,
+            Self::Steps => Table::Steps,
+            Self::Attempts => Table::Attempts,
+            Self::Events => Table::Events,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -43,6 +43,8 @@ pub(crate) struct Reply {
     quiet: String,
     /// All of stdout, however it was asked for: the answer is data already.
     raw: Option<String>,
+    /// The same, where it may be larger than memory should hold.
+    spool: Option<tempfile::SpooledTempFile>,
     data: Value,
     recorded: bool,
     next: Vec<Next>,
@@ -60,6 +62,7 @@ impl Reply {
             aside: Vec::new(),
             quiet: String::new(),
             raw: None,
+            spool: None,
             data: serde_json::to_value(data).unwrap_or(Value::Null),
             recorded: false,
             next: Vec::new(),
@@ -135,7 +138,9 @@ fn finish(mut reply: Reply, command: &str, prefix: &[String], ui: &mut Ui<'_>) -
     for next in &mut reply.next {
         localise(next, prefix);
     }
-    if let Some(raw) = &reply.raw {
+    if let Some(spool) = &mut reply.spool {
+        ui.copy(spool);
+    } else if let Some(raw) = &reply.raw {
         ui.data(raw);
     } else if ui.json {
         ui.data(&pretty(&reply.document(command)));

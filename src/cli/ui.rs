@@ -13,6 +13,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::meter::Meter;
 use crate::config::{Config, Environment, Pager, Size};
+use crate::ledger::Progress;
 use crate::process::{self, Feed};
 pub(super) use crate::report::{cut, plain};
 
@@ -204,6 +205,21 @@ impl<'a> Ui<'a> {
         self.put(&bytes);
     }
 
+    /// Copies a long answer to stdout, piece by piece.
+    pub(super) fn copy(&mut self, from: &mut impl std::io::Read) {
+        let mut piece = vec![0; 64 * 1024];
+        while self.is_read() {
+            match from.read(&mut piece) {
+                Ok(0) => return,
+                Ok(count) => self.bytes(&piece[..count]),
+                Err(error) => {
+                    self.broken = true;
+                    self.lost = Some(error);
+                }
+            }
+        }
+    }
+
     /// The answer is complete: prints what was held back, or waits for who reads it.
     pub(super) fn end_answer(&mut self) {
         self.meter.borrow_mut().clear();
@@ -232,6 +248,11 @@ impl<'a> Ui<'a> {
     fn say(&mut self, text: &str) {
         self.meter.borrow_mut().clear();
         drop(self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()));
+    }
+
+    /// Draws how far the command is, once it takes its time.
+    pub(super) fn progress(&self, progress: Progress) {
+        self.meter.borrow_mut().step(progress);
     }
 
     /// Says at once what takes its time, where somebody looks; it is gone with the next word.

@@ -376,6 +376,12 @@ views! {
         commit: String,
     }
 
+    /// `export --output`.
+    FilesView {
+        dir: String,
+        files: Vec<String>,
+    }
+
     /// `demo`.
     DemoView {
         dir: Option<String>,
@@ -389,8 +395,7 @@ views! {
         generated_at: Option<DateTime<Utc>>,
         items: Vec<ExportItem>,
         workflows: Vec<Value>,
-        #[schemars(with = "Vec<Value>")]
-        ledger_events: Vec<Box<RawValue>>,
+        ledger_events: Vec<Value>,
         stopped: Vec<StoppedItem>,
     }
 
@@ -444,6 +449,7 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "schema" SchemaListView,
         "config" ConfigView,
         "export-tree" TreeView,
+        "export-files" FilesView,
         "demo" DemoView,
     }
     all.insert("cli.matrix".into(), crate::artifact::schema_of::<MatrixView>());

@@ -37,6 +37,19 @@ pub enum ActorKind {
     System,
 }
 
+impl ActorKind {
+    /// The word on paper.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Agent => "agent",
+            Self::Ci => "ci",
+            Self::System => "system",
+        }
+    }
+}
+
 /// A workflow version, pinned by the digest of its sealed definition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

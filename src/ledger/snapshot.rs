@@ -322,6 +322,17 @@ impl<'l> Snapshot<'l> {
         )
     }
 
+    /// A published definition as it is sealed.
+    ///
+    /// # Errors
+    /// When its file is gone or cannot be read.
+    pub fn definition(&self, reference: &WorkflowRef) -> Result<Vec<u8>, LedgerError> {
+        let path = artifact::workflow_path(&reference.name, reference.version);
+        tree::file(self.store, self.root, &path)?.ok_or_else(|| LedgerError::LedgerStopped {
+            found: Box::new(Stop::new(&path, "is missing")),
+        })
+    }
+
     /// Judges an ask about one item against this state.
     ///
     /// # Errors

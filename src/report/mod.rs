@@ -1,15 +1,19 @@
-//! View structs: what `status`, `export` and `brief` say, as plain data with a schema. Pure.
+//! What `status`, `export` and `brief` say: view structs with a schema, tables, one report. Pure.
 //!
 //! What is not here: git, terminals, ages. Nothing here shows an event number, so the same facts
 //! in another legal order read the same (L4).
 
 mod item;
+mod markdown;
 mod mermaid;
+mod table;
 mod text;
 
 pub use item::{
     AttemptReport, BriefReport, CriterionReport, ItemReport, OutputReport, PredecessorReport,
     ReturnReport, ReviewReport, StepReport, WorkflowReport, brief, item,
 };
+pub use markdown::{Overview, Unreadable, begin, section};
 pub use mermaid::{graph, workflow_graph};
+pub use table::{Csv, Table};
 pub use text::{cut, plain};

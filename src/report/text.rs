@@ -4,7 +4,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Characters that change how others are read, or are not seen at all.
 #[must_use]
-fn is_hidden(c: char) -> bool {
+pub(super) fn is_hidden(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
 }
 
@@ -17,6 +17,21 @@ pub fn plain(text: &str) -> String {
             plain.push(' ');
         } else {
             shown(c, &mut plain);
+        }
+    }
+    plain
+}
+
+/// The same, with its lines and tabs as they are.
+#[must_use]
+pub(super) fn plain_lines(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\r' if rest.peek() == Some(&'\n') => {}
+            '\n' | '\t' => plain.push(c),
+            c => shown(c, &mut plain),
         }
     }
     plain
@@ -58,6 +73,7 @@ mod tests {
             plain("a\u{1b}[31m\tb\nc\u{202e}d\u{feff}"),
             "a\\u{1b}[31m b c\\u{202e}d\\u{feff}"
         );
+        assert_eq!(plain_lines("a\r\nb\tc\rd\u{7}"), "a\nb\tc\\u{d}d\\u{7}");
     }
 
     #[test]

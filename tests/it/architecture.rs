@@ -30,6 +30,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tempfile", &["ledger", "config.rs", "cli"]),
     ("rustix", &["ledger", "process"]),
     ("tracing", &["ledger", "cli"]),
+    ("csv", &["report"]),
     ("terminal_size", &["config.rs"]),
 ];
 

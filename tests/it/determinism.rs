@@ -24,6 +24,8 @@ fn answers(room: &Room, surroundings: &[(&str, &str)]) -> BTreeMap<String, Strin
         &["schedule", "ALBUMS", "--json"],
         &["schedule", "TIE", "--matrix"],
         &["export"],
+        &["export", "--format", "md"],
+        &["export", "--format", "csv", "--table", "attempts"],
         &["log", "--json"],
         &["workflow", "graph", "w", "--work-item", "TIE"],
     ] {
@@ -103,7 +105,18 @@ fn in_order(workflow: &str, steps: &[(&str, &str)]) -> Read {
         .map(|path| room.ledger_text(path))
         .collect();
     facts.sort();
-    let asked = ["status P --json", "status --json", "schedule P --json", "export"];
+    let asked = [
+        "status P --json",
+        "status --json",
+        "schedule P --json",
+        "export",
+        "export P",
+        "export --format md",
+        "export --format csv --table items",
+        "export --format csv --table steps",
+        "export --format csv --table attempts",
+        "export --format csv --table events",
+    ];
     let data = asked.iter().map(|args| {
         let args: Vec<&str> = args.split(' ').collect();
         room.ok(&args)

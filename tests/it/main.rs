@@ -8,6 +8,7 @@ mod determinism;
 mod disks;
 mod docs;
 mod domain_kit;
+mod exports;
 mod faults;
 mod forge;
 mod histories;

@@ -462,7 +462,7 @@ mod terminal {
     fn progress_is_drawn_where_somebody_looks_and_taken_away() {
         let room = situations();
         let at_once = [("STEPSEAL_PROGRESS_AFTER", "0s")];
-        for args in ["verify", "status"] {
+        for args in ["verify", "export --output ../out", "status"] {
             drop(std::fs::remove_dir_all(room.repo().join(".git/stepseal")));
             let Some(text) = on_terminal(&room, (100, 50), args, &at_once) else { return };
             let verb = args.split(' ').next().expect("a verb");

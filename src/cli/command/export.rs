@@ -1,110 +1,464 @@
-//! `export`: everything as one JSON document, or the ledger's files as a folder (FR-026).
+//! `export`: everything as JSON, as tables or as one report, or the ledger's files as a folder
+//! (FR-026).
+//!
+//! It shows facts and what follows from them, never an event number, so that the same facts in
+//! another legal order read the same (L4). A page is written beside its place and moved there
+//! whole, or copied to stdout once all of it is known: nobody reads half an export.
 #![expect(clippy::disallowed_methods, reason = "writes the folder the caller names")]
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::io::{Seek as _, Write};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tempfile::{NamedTempFile, SpooledTempFile};
 
 use super::super::Reply;
-use super::super::args::ExportArgs;
-use super::super::error::Failure;
+use super::super::args::{ExportArgs, ExportFormat};
+use super::super::error::{Failure, next};
 use super::super::exit::Exit;
 use super::super::session::Session;
-use super::super::ui::said;
-use super::super::view::{ExportItem, ExportView, TreeView};
-use super::log::artifact_json;
-use crate::artifact::ScheduleDoc;
-use crate::domain::id::ItemId;
+use super::super::ui::{Ui, said};
+use super::super::view::{ExportItem, FilesView, TreeView};
+use crate::artifact::{self, ScheduleDoc};
+use crate::domain::event::WorkflowRef;
+use crate::domain::id::{AttemptId, ItemId};
 use crate::domain::state::is_system;
-use crate::ledger::{Sealed, Snapshot};
-use crate::report;
+use crate::ledger::{ItemFold, Progress, Row, Sealed, Snapshot, Stopped};
+use crate::report::{self, Csv, ItemReport, Overview, Table, Unreadable};
 
-pub(super) fn run(args: &ExportArgs, session: &Session) -> Result<Reply, Failure> {
+/// How much of a page is kept in memory before it goes to a temporary file.
+const IN_MEMORY: usize = 8 * 1024 * 1024;
+
+pub(super) fn run(args: &ExportArgs, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
+    let tables = tables(args, ui)?;
     let ledger = session.ledger()?;
     let snapshot = ledger.snapshot().map_err(|error| session.ledger_failure(&error))?;
-    if let Some(dir) = &args.tree {
-        return tree(&session.environment.dir.join(dir), &snapshot, session);
+    let dir = &session.environment.dir;
+    if let Some(tree) = &args.tree {
+        return self::tree(&dir.join(tree), &snapshot, session);
     }
     let items = args.items.iter().map(|id| id.parse()).collect::<Result<Vec<ItemId>, _>>()?;
-    let view = view(&snapshot, &items, session)?;
-    let mut reply = Reply::new("export", &view);
-    let mut text = serde_json::to_string_pretty(&reply.document("export")).unwrap_or_default();
-    text.push('\n');
-    reply.raw = Some(text);
-    for stopped in &view.stopped {
-        let message = format!(
-            "{} is stopped and left out: {} {}",
-            stopped.work_item_id, stopped.path, stopped.what
-        );
+    let chosen = Chosen::of(&snapshot, items, session)?;
+    let output = args.output.as_ref().map(|output| dir.join(output));
+    let mut pages = match args.format {
+        ExportFormat::Json => vec![Page::new("export.json".into(), output.as_deref())?],
+        ExportFormat::Md => vec![Page::new("report.md".into(), output.as_deref())?],
+        ExportFormat::Csv => tables
+            .iter()
+            .map(|table| Page::new(format!("{}.csv", table.name()), output.as_deref()))
+            .collect::<Result<_, _>>()?,
+    };
+    match args.format {
+        ExportFormat::Json => chosen.json(&mut pages[0], ui)?,
+        ExportFormat::Md => chosen.markdown(&mut pages[0], ui)?,
+        ExportFormat::Csv => chosen.csv(&tables, &mut pages, ui)?,
+    }
+    let mut reply = match output {
+        Some(output) => kept(&output, pages)?,
+        None => {
+            let mut reply = Reply::new("export", &());
+            reply.spool = pages.pop().map(Page::rewound).transpose()?;
+            reply
+        }
+    };
+    for stopped in &chosen.stopped {
+        let message =
+            format!("{} is stopped: {} {}", stopped.id, stopped.stop.path, stopped.stop.what);
         reply.warnings.push((message, None));
     }
-    if !view.stopped.is_empty() {
-        reply.exit = Exit::Damaged;
-    }
+    reply.exit = chosen.exit();
     Ok(reply)
 }
 
-fn view(
-    snapshot: &Snapshot<'_>,
-    items: &[ItemId],
-    session: &Session,
-) -> Result<ExportView, Failure> {
-    let fail = |error| session.ledger_failure(&error);
-    let portfolio = snapshot.portfolio().map_err(fail)?;
-    let all: Vec<ItemId> = portfolio.rows.iter().map(|row| row.id.clone()).collect();
-    let wanted = if items.is_empty() { &all[..] } else { items };
-    let mut view = ExportView {
-        generated_at: None,
-        items: Vec::new(),
-        workflows: Vec::new(),
-        ledger_events: Vec::new(),
-        stopped: if items.is_empty() {
-            super::status::stopped(&portfolio.stopped)
-        } else {
-            Vec::new()
-        },
-    };
-    let mut used = std::collections::BTreeSet::new();
-    for id in wanted {
-        let fold = snapshot.known_item(id).map_err(fail)?;
-        let mut events = snapshot.events(id).map_err(fail)?;
-        // Which fact a decision follows depends on the order; what it decided is the schedule.
-        events.retain(|sealed| !is_system(&sealed.event.actor));
-        events.sort_by_key(order);
-        view.generated_at = view.generated_at.max(Some(fold.state.last_at));
-        used.insert(fold.workflow.reference.clone());
-        view.items.push(ExportItem {
-            item: report::item(&fold.workflow, &fold.state),
-            schedule: ScheduleDoc::of(&fold.workflow, &fold.state),
-            artifacts: events.iter().map(artifact_json).collect(),
-        });
+/// The tables that are asked for; stdout takes one.
+fn tables(args: &ExportArgs, ui: &Ui<'_>) -> Result<Vec<Table>, Failure> {
+    if args.format != ExportFormat::Csv {
+        if args.table.is_some() {
+            return Err(Failure::usage("--table is for --format csv"));
+        }
+        if ui.json && args.format == ExportFormat::Md && args.output.is_none() {
+            return Err(one_document("md"));
+        }
+        return Ok(Vec::new());
     }
-    let mut events = snapshot.ledger_events().map_err(fail)?;
-    events.sort_by_key(order);
-    if items.is_empty() {
-        view.ledger_events = events.iter().map(artifact_json).collect();
+    if ui.json && args.output.is_none() {
+        return Err(one_document("csv"));
     }
-    for (path, bytes) in snapshot.files().map_err(fail)? {
-        let named = used.iter().any(|reference| {
-            crate::artifact::workflow_path(&reference.name, reference.version) == path
-        });
-        if named && let Ok(definition) = serde_json::from_slice(&bytes) {
-            view.workflows.push(definition);
+    match (args.table, &args.output) {
+        (Some(table), _) => Ok(vec![table.table()]),
+        (None, Some(_)) => Ok(Table::ALL.to_vec()),
+        (None, None) => {
+            let csv = ["export", "--format", "csv"];
+            Err(Failure::usage("which table: items, steps, attempts or events?")
+                .then(next(csv).with(["--table", "items"]))
+                .then(next(csv).with(["--output", "DIR"]).note("all four, as files")))
         }
     }
-    Ok(view)
 }
 
-/// By time, step order, key, attempt and id: never by event number, so that the same facts in
-/// another legal order read the same (L4).
-fn order(sealed: &Sealed) -> (chrono::DateTime<chrono::Utc>, u32, String, u32, String) {
-    let event = &sealed.event;
-    let step = event.step.as_ref();
-    (
-        event.timestamp,
-        step.map_or(0, |step| step.order),
-        step.map_or_else(String::new, |step| step.key.to_string()),
-        event.attempt_id.as_ref().map_or(0, crate::domain::id::AttemptId::number),
-        event.id.to_string(),
-    )
+fn one_document(format: &str) -> Failure {
+    Failure::usage(format!("--json answers with one JSON document, and {format} is none"))
+        .then(next(["export", "--format", format]))
+        .then(next(["export", "--format", format, "--output", "DIR", "--json"]))
+}
+
+fn cannot_write(what: &Path, error: &std::io::Error) -> Failure {
+    let message = format!("cannot write {}: {error}", what.display());
+    Failure::new(Exit::Outside, "cannot-write", message)
+}
+
+/// One file of an export, on its way.
+struct Page {
+    name: String,
+    to: To,
+}
+
+enum To {
+    Stdout(SpooledTempFile),
+    File(NamedTempFile, PathBuf),
+}
+
+impl Page {
+    /// A page for a folder, which is made, or for stdout.
+    fn new(name: String, folder: Option<&Path>) -> Result<Self, Failure> {
+        let Some(folder) = folder else {
+            return Ok(Self { name, to: To::Stdout(SpooledTempFile::new(IN_MEMORY)) });
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".stepseal-export-");
+        // Readable by whom the caller's umask lets read, like any file they write.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = std::fs::create_dir_all(folder)
+            .and_then(|()| builder.tempfile_in(folder))
+            .map_err(|error| cannot_write(folder, &error))?;
+        let path = folder.join(&name);
+        Ok(Self { name, to: To::File(file, path) })
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Failure {
+        match &self.to {
+            To::Stdout(_) => cannot_write(Path::new("a temporary file"), error),
+            To::File(_, path) => cannot_write(path, error),
+        }
+    }
+
+    fn put(&mut self, text: &str) -> Result<(), Failure> {
+        self.write_all(text.as_bytes()).map_err(|error| self.failed(&error))
+    }
+
+    /// The page from its beginning.
+    fn rewound(self) -> Result<SpooledTempFile, Failure> {
+        let failed = |error| cannot_write(Path::new("a temporary file"), &error);
+        match self.to {
+            To::Stdout(mut spool) => spool.rewind().map(|()| spool).map_err(failed),
+            To::File(..) => Err(Failure::new(Exit::Internal, "internal", "a file is no answer")),
+        }
+    }
+
+    /// Moves the page to its place.
+    fn keep(self) -> Result<String, Failure> {
+        if let To::File(file, path) = self.to {
+            file.persist(&path).map_err(|error| cannot_write(&path, &error.error))?;
+        }
+        Ok(self.name)
+    }
+}
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match &mut self.to {
+            To::Stdout(spool) => spool.write(bytes),
+            To::File(file, _) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match &mut self.to {
+            To::Stdout(spool) => spool.flush(),
+            To::File(file, _) => file.flush(),
+        }
+    }
+}
+
+/// Says which files there are now.
+fn kept(dir: &Path, pages: Vec<Page>) -> Result<Reply, Failure> {
+    let files = pages.into_iter().map(Page::keep).collect::<Result<Vec<_>, _>>()?;
+    let shown = dir.display().to_string();
+    let mut reply =
+        Reply::new("export-files", &FilesView { dir: shown.clone(), files: files.clone() });
+    reply.quiet = files.iter().map(|file| format!("{}\n", dir.join(file).display())).collect();
+    reply.lines.push(said("exported", format!("{} to {shown}", files.join(", "))));
+    Ok(reply)
+}
+
+/// The items of an export, in the order of their ids.
+struct Chosen<'s> {
+    snapshot: &'s Snapshot<'s>,
+    session: &'s Session,
+    rows: Vec<Row>,
+    stopped: Vec<Stopped>,
+    /// Nobody named items: what concerns the whole ledger belongs to it.
+    whole: bool,
+}
+
+impl<'s> Chosen<'s> {
+    fn of(
+        snapshot: &'s Snapshot<'s>,
+        named: Vec<ItemId>,
+        session: &'s Session,
+    ) -> Result<Self, Failure> {
+        let fail = |error| session.ledger_failure(&error);
+        let whole = named.is_empty();
+        let (rows, stopped) = if whole {
+            let portfolio = snapshot.portfolio().map_err(fail)?;
+            (portfolio.rows, portfolio.stopped)
+        } else {
+            let named: BTreeSet<ItemId> = named.into_iter().collect();
+            let row = |id: &ItemId| {
+                let fold = snapshot.known_item(id).map_err(fail)?;
+                Ok(Row::of(&fold.workflow, &fold.state))
+            };
+            (named.iter().map(row).collect::<Result<_, Failure>>()?, Vec::new())
+        };
+        Ok(Self { snapshot, session, rows, stopped, whole })
+    }
+
+    /// An export that had to leave something out says so.
+    fn exit(&self) -> Exit {
+        if self.stopped.is_empty() { Exit::Ok } else { Exit::Damaged }
+    }
+
+    fn latest(&self) -> Option<DateTime<Utc>> {
+        self.rows.iter().map(|row| row.last_at).max()
+    }
+
+    /// Does something with every item.
+    fn each(
+        &self,
+        ui: &Ui<'_>,
+        mut act: impl FnMut(&ItemFold, ItemReport) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        for (done, row) in self.rows.iter().enumerate() {
+            ui.progress(Progress { what: "items", done, of: self.rows.len() });
+            let fold = self
+                .snapshot
+                .known_item(&row.id)
+                .map_err(|error| self.session.ledger_failure(&error))?;
+            let report = report::item(&fold.workflow, &fold.state);
+            act(&fold, report)?;
+        }
+        Ok(())
+    }
+
+    /// An item's facts in an order that their own content gives. Which fact a decision follows
+    /// depends on the order of recording; what was decided is the schedule.
+    fn facts(&self, item: &ItemId) -> Result<Vec<Sealed>, Failure> {
+        let events = self.snapshot.events(item);
+        Ok(ordered(events.map_err(|error| self.session.ledger_failure(&error))?))
+    }
+
+    fn ledger_facts(&self) -> Result<Vec<Sealed>, Failure> {
+        if !self.whole {
+            return Ok(Vec::new());
+        }
+        let events = self.snapshot.ledger_events();
+        Ok(ordered(events.map_err(|error| self.session.ledger_failure(&error))?))
+    }
+
+    /// Writes the one JSON document, item by item.
+    fn json(&self, page: &mut Page, ui: &Ui<'_>) -> Result<(), Failure> {
+        page.put("{\n")?;
+        page.put(&field("schema", &"stepseal/cli/export/1"))?;
+        page.put(&field("command", &"export"))?;
+        page.put(&field("exitCode", &self.exit().code()))?;
+        page.put(&field("generatedAt", &self.latest()))?;
+        let mut used: BTreeSet<WorkflowRef> = BTreeSet::new();
+        let mut list = List::open("items", page)?;
+        self.each(ui, |fold, item| {
+            used.insert(fold.workflow.reference.clone());
+            let facts = self.facts(&fold.state.id)?;
+            let item = ExportItem {
+                item,
+                schedule: ScheduleDoc::of(&fold.workflow, &fold.state),
+                artifacts: facts.iter().map(|sealed| as_sealed(sealed, 2)).collect(),
+            };
+            list.add(&item)
+        })?;
+        list.close()?;
+        let mut list = List::open("workflows", page)?;
+        for reference in &used {
+            let bytes = self.snapshot.definition(reference);
+            let bytes = bytes.map_err(|error| self.session.ledger_failure(&error))?;
+            list.add(&verbatim(&bytes, 0))?;
+        }
+        list.close()?;
+        let mut list = List::open("ledgerEvents", page)?;
+        for sealed in self.ledger_facts()? {
+            list.add(&as_sealed(&sealed, 0))?;
+        }
+        list.close()?;
+        let mut list = List::open("stopped", page)?;
+        for stopped in super::status::stopped(&self.stopped) {
+            list.add(&stopped)?;
+        }
+        list.close()?;
+        page.put(&field("recorded", &false))?;
+        page.put("  \"next\": []\n}\n")
+    }
+
+    /// Writes tables, all of them in one pass.
+    fn csv(&self, tables: &[Table], pages: &mut [Page], ui: &Ui<'_>) -> Result<(), Failure> {
+        let failed = |error| cannot_write(Path::new("the table"), &error);
+        let mut open: Vec<(Table, Csv<&mut Page>)> = Vec::new();
+        for (table, page) in tables.iter().zip(pages) {
+            open.push((*table, Csv::new(*table, page).map_err(failed)?));
+        }
+        let mut fill = |fold: Option<&ItemFold>, item: Option<&ItemReport>| {
+            for (table, csv) in &mut open {
+                match (*table, item, fold) {
+                    (Table::Items, Some(item), _) => csv.item(item).map_err(failed)?,
+                    (Table::Steps, Some(item), _) => {
+                        for step in &item.steps {
+                            csv.step(item, step).map_err(failed)?;
+                        }
+                    }
+                    (Table::Attempts, Some(item), _) => {
+                        for step in &item.steps {
+                            for attempt in &step.attempts {
+                                csv.attempt(item, step, attempt).map_err(failed)?;
+                            }
+                        }
+                    }
+                    (Table::Events, _, Some(fold)) => {
+                        for sealed in self.facts(&fold.state.id)? {
+                            csv.event(&sealed.event).map_err(failed)?;
+                        }
+                    }
+                    // After the items: what concerns none, and what cannot be read.
+                    (Table::Events, None, None) => {
+                        for sealed in self.ledger_facts()? {
+                            csv.event(&sealed.event).map_err(failed)?;
+                        }
+                    }
+                    (Table::Items, None, _) => {
+                        for stopped in &self.stopped {
+                            let stop = &stopped.stop;
+                            csv.stopped(&stopped.id, &stop.path, &stop.what).map_err(failed)?;
+                        }
+                    }
+                    (Table::Steps | Table::Attempts, None, _) | (Table::Events, Some(_), None) => {}
+                }
+            }
+            Ok::<(), Failure>(())
+        };
+        self.each(ui, |fold, item| fill(Some(fold), Some(&item)))?;
+        fill(None, None)?;
+        for (_, csv) in open {
+            csv.end().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the one report.
+    fn markdown(&self, page: &mut Page, ui: &Ui<'_>) -> Result<(), Failure> {
+        let overview: Vec<Overview> = self.rows.iter().map(overview).collect();
+        let unreadable: Vec<Unreadable> = self
+            .stopped
+            .iter()
+            .map(|stopped| Unreadable {
+                work_item_id: stopped.id.clone(),
+                path: stopped.stop.path.clone(),
+                what: stopped.stop.what.clone(),
+            })
+            .collect();
+        page.put(&report::begin(&overview, &unreadable))?;
+        self.each(ui, |fold, item| page.put(&report::section(&fold.workflow, &item)))
+    }
+}
+
+fn overview(row: &Row) -> Overview {
+    Overview {
+        work_item_id: row.id.clone(),
+        title: row.title.clone(),
+        status: row.status.word().to_owned(),
+        flags: row.flags.iter().map(|flag| flag.word().to_owned()).collect(),
+        steps_done: row.done,
+        steps_total: row.steps,
+        workflow: row.workflow.clone(),
+        ready: row.ready_count,
+        held: row.in_progress.len(),
+        gates: row.gates.len(),
+        last_at: row.last_at,
+    }
+}
+
+/// Facts by time, step order, key, attempt and id.
+fn ordered(mut events: Vec<Sealed>) -> Vec<Sealed> {
+    events.retain(|sealed| !is_system(&sealed.event.actor));
+    events.sort_by_cached_key(|sealed| {
+        let event = &sealed.event;
+        let step = event.step.as_ref();
+        (
+            event.timestamp,
+            step.map_or(0, |step| step.order),
+            step.map(|step| step.key.clone()),
+            event.attempt_id.as_ref().map_or(0, AttemptId::number),
+            event.id.to_string(),
+        )
+    });
+    events
+}
+
+/// An artifact, word for word what is sealed, for a list at some depth of a JSON document.
+fn as_sealed(sealed: &Sealed, depth: usize) -> Box<RawValue> {
+    artifact::encode_event(&sealed.event).map(|bytes| verbatim(&bytes, depth)).unwrap_or_default()
+}
+
+/// Canonical JSON with its lines moved to where it will stand.
+fn verbatim(bytes: &[u8], depth: usize) -> Box<RawValue> {
+    let text = String::from_utf8_lossy(bytes);
+    RawValue::from_string(moved(text.trim_end(), depth)).unwrap_or_default()
+}
+
+/// JSON over several lines, each but the first further to the right; no string has a line break.
+fn moved(json: &str, depth: usize) -> String {
+    json.replace('\n', &format!("\n{}", "  ".repeat(depth)))
+}
+
+fn pretty<T: Serialize>(value: &T, depth: usize) -> String {
+    moved(&serde_json::to_string_pretty(value).unwrap_or_default(), depth)
+}
+
+/// `  "name": value,` and its line's end.
+fn field<T: Serialize>(name: &str, value: &T) -> String {
+    format!("  \"{name}\": {},\n", pretty(value, 1))
+}
+
+/// A list of the document, written as it comes.
+struct List<'p> {
+    page: &'p mut Page,
+    empty: bool,
+}
+
+impl<'p> List<'p> {
+    fn open(name: &str, page: &'p mut Page) -> Result<Self, Failure> {
+        page.put(&format!("  \"{name}\": ["))?;
+        Ok(Self { page, empty: true })
+    }
+
+    fn add<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
+        let comma = if self.empty { "" } else { "," };
+        self.empty = false;
+        self.page.put(&format!("{comma}\n    {}", pretty(value, 2)))
+    }
+
+    fn close(self) -> Result<(), Failure> {
+        self.page.put(if self.empty { "],\n" } else { "\n  ],\n" })
+    }
 }
 
 /// Writes `artifacts/` below a folder that is empty or new.

@@ -221,7 +221,7 @@ fn who(event: &Event) -> String {
 }
 
 /// An artifact as JSON on one line, word for word what is sealed.
-pub(super) fn artifact_json(sealed: &Sealed) -> Box<RawValue> {
+fn artifact_json(sealed: &Sealed) -> Box<RawValue> {
     let line = artifact::encode_event(&sealed.event).ok().and_then(|bytes| {
         let text = String::from_utf8(bytes).ok()?;
         RawValue::from_string(one_line(&text)).ok()

@@ -46,7 +46,7 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Review(args) => review::run(args, session),
         Command::Status(args) => status::run(args, session, ui),
         Command::Log(args) => log::run(args, session, ui),
-        Command::Export(args) => export::run(args, session),
+        Command::Export(args) => export::run(args, session, ui),
         Command::Verify(args) => verify::run(args, session),
         Command::Correct(args) => correct::run(args, session),
         Command::Workflow(args) => workflow::run(args, session, ui),

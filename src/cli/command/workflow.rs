@@ -42,7 +42,7 @@ pub(super) fn run(
                         .snapshot()
                         .and_then(|snapshot| snapshot.known_item(&item))
                         .map_err(|error| session.ledger_failure(&error))?;
-                    report::graph(&fold.workflow, &fold.state)
+                    report::graph(&fold.workflow, &report::item(&fold.workflow, &fold.state))
                 }
                 None => report::workflow_graph(&find(args, session, ui)?.workflow),
             };
