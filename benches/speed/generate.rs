@@ -20,7 +20,9 @@ use stepseal::domain::id::{Digest, ExecutorId, ItemId, StepKey};
 use stepseal::domain::moment::Moment;
 use stepseal::domain::schedule::decision;
 use stepseal::domain::state::{ItemState, LedgerState};
-use stepseal::domain::workflow::{Workflow, WorkflowDefinition};
+use stepseal::domain::workflow::{
+    StepDefinition, Workflow, WorkflowDefinition, blank_step, builtin_default,
+};
 
 /// What a generated ledger looks like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,9 @@ pub(crate) struct Shape {
     pub(crate) steps: u64,
     /// Roughly how many events one commit seals; 1 is a commit for each act.
     pub(crate) per_commit: usize,
+    /// How many steps of each item are left to do; with 0 most items are done, and some wait for
+    /// each thing an item can wait for.
+    pub(crate) open: u64,
 }
 
 /// What was generated.
@@ -58,16 +63,18 @@ pub(crate) fn generate(repo: &Path, shape: &Shape) -> Made {
     for number in 0..shape.items {
         let mut item = Item::new(number, &workflow, writer.at);
         item.register(&mut ledger, published.take(), &mut writer);
-        let left_claimed = number % LEFT_CLAIMED == 0 && number / LEFT_CLAIMED < FLEET;
+        let mixed = shape.open == 0;
+        let left_claimed = mixed && number % LEFT_CLAIMED == 0 && number / LEFT_CLAIMED < FLEET;
         // Most items are done; one in ten waits for its gate, one in ten has its last step ready.
-        let work = if number % 10 == 3 { shape.steps - 1 } else { shape.steps };
+        let last_open = mixed && number % 10 == 3;
+        let work = shape.steps - shape.open - u64::from(last_open);
         for step in 1..=work {
             item.claim(&ledger, step, left_claimed, &mut writer);
             if !(left_claimed && step == work) {
                 item.complete(&ledger, step, left_claimed, &mut writer);
             }
         }
-        if !left_claimed && number % 10 != 3 && number % 10 != 7 {
+        if mixed && !left_claimed && !last_open && number % 10 != 7 {
             item.approve(&ledger, &mut writer);
         }
         item.close(&mut writer);
@@ -116,18 +123,7 @@ impl Item {
         if let Some((path, bytes)) = &publish {
             writer.leaf(path.clone(), bytes.clone());
         }
-        let ask = Ask::Register(Box::new(Register {
-            title: format!("Deliver {} to the people who asked for it", self.id),
-            description: None,
-            workflow: (*self.workflow).clone(),
-            publish: publish.map(|(path, _)| path),
-            plan: None,
-            imported: Vec::new(),
-            priority: None,
-            labels: vec![format!("team-{}", self.id.as_str().len() % 3)],
-            owner: None,
-            twin: None,
-        }));
+        let ask = self.registration(publish.map(|(path, _)| path));
         for fact in self.facts(ledger, &ask, "lead") {
             if fact.work_item_id.is_none() {
                 let bytes = encode_event(&fact).expect("a fact");
@@ -138,6 +134,21 @@ impl Item {
             }
         }
         self.end_act(writer);
+    }
+
+    fn registration(&self, publish: Option<String>) -> Ask {
+        Ask::Register(Box::new(Register {
+            title: format!("Deliver {} to the people who asked for it", self.id),
+            description: None,
+            workflow: (*self.workflow).clone(),
+            publish,
+            plan: None,
+            imported: Vec::new(),
+            priority: None,
+            labels: vec![format!("team-{}", self.id.as_str().len() % 3)],
+            owner: None,
+            twin: None,
+        }))
     }
 
     fn claim(&mut self, ledger: &LedgerState, step: u64, own: bool, writer: &mut Writer) {
@@ -263,6 +274,38 @@ impl Item {
         }
         writer.busy(BusyDoc::of(&self.workflow, state));
     }
+}
+
+/// An item of very many steps, of which each waits for three others, in layers of a thousand; none
+/// is done.
+pub(crate) fn wide(steps: usize) -> (Workflow, ItemState) {
+    const LAYER: usize = 1000;
+    let name = |step: usize| -> StepKey { format!("s{step:07}").parse().expect("a key") };
+    let definitions = (0..steps).map(|step| StepDefinition {
+        // One order for all, so that only the written edges count.
+        order: Some(1),
+        parallelizable: true,
+        needs: (step >= LAYER).then(|| {
+            let layer = (step / LAYER - 1) * LAYER;
+            let mut needs: Vec<StepKey> =
+                [1, 7, 31].iter().map(|by| name(layer + (step * by) % LAYER)).collect();
+            needs.sort();
+            needs.dedup();
+            needs
+        }),
+        ..blank_step(name(step))
+    });
+    let definition = WorkflowDefinition { steps: definitions.collect(), ..builtin_default() };
+    let workflow = Workflow::compile(definition, Digest::of(b"wide")).expect("a valid definition");
+    let workflow = Arc::new(workflow);
+    let at = Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).single().expect("a date");
+    let mut item = Item::new(0, &workflow, at);
+    let register = item.registration(None);
+    let facts = item.facts(&LedgerState::default(), &register, "lead");
+    let fact = facts.last().expect("a registration");
+    let state = ItemState::register(fact, Digest::of(b"fact"), &workflow).expect("an item");
+    drop(item);
+    (Arc::into_inner(workflow).expect("nobody else has it"), state)
 }
 
 fn key(step: u64) -> StepKey {

@@ -20,7 +20,7 @@ pub(crate) struct Stage {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
     pub(crate) took: Duration,
-    /// Kilobytes of anonymous memory and of mapped files, together.
+    /// Kilobytes.
     pub(crate) peak: u64,
 }
 
@@ -52,7 +52,7 @@ impl Stage {
             .env("GIT_COMMITTER_NAME", "bench")
             .env("GIT_COMMITTER_EMAIL", "bench@localhost")
             .env("STEPSEAL_LEDGER_DURABILITY", "process")
-            .env("STEPSEAL_LEDGER_CODE", "false")
+            .env("STEPSEAL_CLAIM_CODE", "false")
             .env("STEPSEAL_EXECUTOR", "bench")
             .env("STEPSEAL_PRINCIPAL", "maintainer-1")
             .stdin(Stdio::null())
@@ -83,11 +83,11 @@ impl Stage {
 
     /// A generated ledger, copied from the kept one: by hard links where objects are concerned.
     pub(crate) fn ledger(&self, name: &str, shape: &Shape) -> PathBuf {
-        let Shape { items, steps, per_commit } = shape;
-        let kept = self.kept.join(format!("{items}-{steps}-{per_commit}"));
+        let Shape { items, steps, per_commit, open } = shape;
+        let kept = self.kept.join(format!("{items}-{steps}-{per_commit}-{open}"));
         if !kept.join("complete").exists() {
             drop(std::fs::remove_dir_all(&kept));
-            eprintln!("generating {items} items of {steps} steps …");
+            println!("generating {items} items of {steps} steps …");
             time(self.git(&self.kept, &["init", "--quiet", &kept.display().to_string()]));
             time(self.stepseal(&kept, &["init", "--quiet"]));
             generate(&kept, shape);
@@ -110,17 +110,34 @@ pub(crate) fn time(command: Command) -> Duration {
 pub(crate) fn run(mut command: Command, code: i32) -> Run {
     let begin = Instant::now();
     let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let pid = child.id();
+    let peak = watch_memory(child.id());
     let output = child.wait_with_output().expect("it ends");
     let took = begin.elapsed();
-    let _ = pid;
+    let peak = peak.join().expect("a watcher");
     assert_eq!(
         output.status.code(),
         Some(code),
         "{command:?}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    Run { took, peak: 0 }
+    Run { took, peak }
+}
+
+/// Looks every few milliseconds at how much memory a process has of its own (`RssAnon`): what it
+/// has mapped of a pack is the system's to take back. 0 where there is no `/proc`.
+fn watch_memory(pid: u32) -> std::thread::JoinHandle<u64> {
+    std::thread::spawn(move || {
+        let mut peak = 0;
+        while let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
+            let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+            let Some(kilobytes) = anonymous.and_then(|text| text.split_whitespace().next()) else {
+                break;
+            };
+            peak = peak.max(kilobytes.parse().unwrap_or(0));
+            std::thread::sleep(Duration::from_millis(4));
+        }
+        peak
+    })
 }
 
 /// The middle of several.

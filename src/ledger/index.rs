@@ -37,7 +37,7 @@ const WORTH_SHARING: usize = 128;
 
 /// How many items a thread folds before it opens the repository anew: libgit2 keeps every part of
 /// a pack mapped that it has read.
-const BEFORE_REOPENING: usize = 4096;
+const BEFORE_REOPENING: usize = 128;
 
 /// One item in the portfolio.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -268,8 +268,7 @@ impl Snapshot<'_> {
                 .collect();
             // All are about equally fast.
             let told = |done: usize| progress::tell("items", done * threads, of);
-            let mut all =
-                pass(self.store.twin()?, self.cache, (tip, root), &self.seen, own, told)?;
+            let mut all = pass(self.store.twin()?, self.cache, (tip, root), &self.seen, own, told)?;
             for worker in running {
                 match worker.join() {
                     Ok(folded) => all.extend(folded?),

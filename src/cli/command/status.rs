@@ -115,7 +115,8 @@ fn everything(
     let total = rows.len();
     let summary = summary(&rows);
     let ready = rows.iter().any(|row| row.ready_count > 0);
-    let unfinished = rows.iter().find(|row| row.status != Status::Completed).map(|row| row.id.clone());
+    let unfinished =
+        rows.iter().find(|row| row.status != Status::Completed).map(|row| row.id.clone());
     let shown = match (args.all || data, args.limit) {
         (_, Some(limit)) => limit,
         (true, None) => usize::MAX,
