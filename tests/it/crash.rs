@@ -34,18 +34,6 @@ fn kill_after(mut child: Child, delay: Duration) -> Ran {
     Ran::of(&child.wait_with_output().expect("it ends"))
 }
 
-/// How often each request id is on record for an item.
-fn requests(room: &Room, item: &str) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for line in room.ok(&["log", item, "--json"]).lines() {
-        let line: Value = serde_json::from_str(line).expect("JSON");
-        if let Some(id) = line["artifact"]["request"]["id"].as_str() {
-            *counts.entry(id.to_owned()).or_insert(0) += 1;
-        }
-    }
-    counts
-}
-
 /// A ledger with one item of this many parallel steps.
 fn room(steps: usize) -> Room {
     let room = Room::live();
@@ -130,7 +118,7 @@ fn kills_lose_nothing_and_wedge_nothing() {
             .collect();
         let first = at_once(&room, &asked);
         locks += usize::from(lock.exists());
-        let there = requests(&room, &item);
+        let (_, there) = room.requests(&[&item]);
         for (one, ran) in asked.iter_mut().zip(&first) {
             let count = there.get(&one.request).copied().unwrap_or(0);
             assert!(count <= 1, "{} is there {count} times", one.request);
@@ -164,7 +152,7 @@ fn kills_lose_nothing_and_wedge_nothing() {
         slowest = slowest.max(begin.elapsed());
         assert!(!lock.exists());
         if round % BLOCK == BLOCK - 1 {
-            assert_eq!(requests(&room, &item), expected);
+            assert_eq!(room.requests(&[&item]).1, expected);
             expected.clear();
         }
     }

@@ -3,10 +3,8 @@
 //! Only root may mount; elsewhere this is skipped, and said.
 #![cfg(target_os = "linux")]
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -124,7 +122,8 @@ fn run(room: &Room, durability: &str, executor: &str, args: &[&str]) -> Ran {
     Ran::of(&command.output().expect("the binary starts"))
 }
 
-/// Two writers work until the power is cut; the requests that were acknowledged.
+/// Two writers work until the power is cut; the requests that were acknowledged, the last of them
+/// perhaps while it was cut.
 fn work_until_cut(
     room: &Room,
     disk: &Disk,
@@ -132,41 +131,22 @@ fn work_until_cut(
     round: usize,
     power: Duration,
 ) -> Vec<String> {
-    let (off, told) = (AtomicBool::new(false), Mutex::new(Vec::new()));
-    let work = |executor: &str| {
-        for n in 0.. {
-            let item = format!("W{round}-{executor}-{n}");
-            let named = ["--work-item", &item];
-            let step = ["--step", "phase-setup"];
-            for (verb, rest) in [
-                ("delegate", &["--prompt", "Work"][..]),
-                ("claim", &step),
-                ("complete", &[&step[..], &["--outcome", "done"]].concat()),
-            ] {
-                let request = format!("{verb}-{item}");
-                let asked =
-                    [&[verb, "--quiet", "--request-id", &request][..], &named, rest].concat();
-                // Whatever comes after the cut is no news: it must be told, or be there.
-                if off.load(Ordering::Relaxed) || run(room, durability, executor, &asked).code != 0
-                {
-                    return;
-                }
-                told.lock().expect("no panic").push(request);
-            }
-        }
-    };
+    let off = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        for executor in ["left", "right"] {
-            scope.spawn(move || work(executor));
-        }
+        let work = |executor: &'static str| {
+            let name = format!("W{round}-{executor}");
+            let off = &off;
+            scope.spawn(move || room.work(durability, executor, &name, off).0)
+        };
+        let writers = ["left", "right"].map(work);
         let begin = Instant::now();
         while begin.elapsed() < power {
             std::thread::sleep(Duration::from_millis(1));
         }
         disk.cut();
         off.store(true, Ordering::Relaxed);
-    });
-    told.into_inner().expect("no panic")
+        writers.into_iter().flat_map(|writer| writer.join().expect("no panic")).collect()
+    })
 }
 
 /// What came through a cut, as git and stepseal tell it.
@@ -180,19 +160,10 @@ struct After {
 /// Turns the power on and looks: with git alone, then by going on without any help.
 fn look(room: &Room, disk: &Disk, durability: &str, told: &[String]) -> After {
     disk.on_again();
-    let ran = run(room, durability, "after", &["log", "--json"]);
-    let lines = ran.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    // One event an item and request: a first delegation also publishes its workflow.
-    let there: BTreeMap<String, usize> = lines
-        .filter(|line| line["artifact"]["workItemId"].is_string())
-        .filter_map(|line| line["artifact"]["request"]["id"].as_str().map(str::to_owned))
-        .fold(BTreeMap::new(), |mut counts, id| {
-            *counts.entry(id).or_insert(0) += 1;
-            counts
-        });
+    let (code, there) = room.requests(&[]);
     assert!(there.values().all(|&count| count == 1), "twice: {there:?}");
     let lost = told.iter().filter(|request| !there.contains_key(*request)).count();
-    let mut broken = (ran.code != 0).then(|| ran.to_string());
+    let mut broken = (code != 0).then(|| format!("log ends with {code}"));
     // A clone reads every object that anything refers to.
     let copy = room.path().join("copy");
     let clone = ["clone", "--quiet", "--bare", "--no-local", ".", "../copy"];

@@ -1,10 +1,11 @@
 //! A sealed room for the binary: cleared environment, own HOME, hermetic git, a clock that moves
 //! one second a command and a seed, so that what is printed is the same everywhere.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde_json::Value;
 
@@ -200,6 +201,59 @@ impl Room {
         all.push("--json");
         let ran = self.run(&all);
         (ran.code, ran.document())
+    }
+
+    /// How often each request is on record with an event of an item: of one item, where its id is
+    /// given. With the exit code, which says whether all of it could be read.
+    pub(crate) fn requests(&self, item: &[&str]) -> (i32, BTreeMap<String, usize>) {
+        let ran = self.run(&[&["log", "--json"], item].concat());
+        let lines = ran.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut counts = BTreeMap::new();
+        for event in lines.map(|line| line["artifact"].clone()) {
+            // The first delegation of a workflow publishes it as well.
+            if let (Some(id), true) =
+                (event["request"]["id"].as_str(), event["workItemId"].is_string())
+            {
+                *counts.entry(id.to_owned()).or_insert(0) += 1;
+            }
+        }
+        (ran.code, counts)
+    }
+
+    /// Works as one executor, a small item after another, until it is told to stop or something
+    /// fails: the requests that were acknowledged, and what failed.
+    pub(crate) fn work(
+        &self,
+        durability: &str,
+        executor: &str,
+        name: &str,
+        stop: &AtomicBool,
+    ) -> (Vec<String>, Option<Ran>) {
+        let mut told = Vec::new();
+        for n in 0.. {
+            let item = format!("{name}-{n}");
+            let (named, step) = (["--work-item", &item], ["--step", "phase-setup"]);
+            for (verb, rest) in [
+                ("delegate", &["--prompt", "Work"][..]),
+                ("claim", &step),
+                ("complete", &[&step[..], &["--outcome", "done"]].concat()),
+            ] {
+                let request = format!("{verb}-{item}");
+                let asked = [&[verb, "--quiet", "--request-id", &request][..], &named, rest];
+                let mut command = self.stepseal(&asked.concat());
+                command.env("STEPSEAL_LEDGER_DURABILITY", durability);
+                let ran = command.env("STEPSEAL_EXECUTOR", executor).output();
+                let ran = Ran::of(&ran.expect("the binary starts"));
+                if ran.code != 0 {
+                    return (told, Some(ran));
+                }
+                told.push(request);
+                if stop.load(Ordering::Relaxed) {
+                    return (told, None);
+                }
+            }
+        }
+        (told, None)
     }
 
     /// Runs git in the repository and expects success.

@@ -7,12 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::kit::{Ran, Room, parallel_workflow};
+use super::kit::{Dice, Ran, Room, figure, memory, parallel_workflow, rounds};
 
 /// No command may take longer, however many queue before it: a bound against hanging only.
 const BOUND: Duration = Duration::from_secs(60);
@@ -230,6 +230,147 @@ fn a_drain_survives_lost_locks_lost_caches_and_packed_refs() {
         drop(packed.expect("git starts"));
     };
     beside(nuisance, || drain(&room, 8, 2, 20));
+}
+
+/// git's own housekeeping beside four writers, with its usual patience for what nothing refers to
+/// yet: nothing is lost.
+#[test]
+fn a_drain_survives_housekeeping() {
+    let (items, steps) = (rounds(1, 5), 20);
+    let room = room(items, steps);
+    let ran = AtomicUsize::new(0);
+    let nuisance = || {
+        for args in [&["gc", "--quiet"][..], &["pack-refs", "--all"]] {
+            let output = room.program("git").args(args).output().expect("git starts");
+            ran.fetch_add(usize::from(output.status.success()), Ordering::Relaxed);
+        }
+    };
+    beside(nuisance, || drain(&room, 4, items, steps));
+    let ran = ran.into_inner();
+    let seen =
+        format!("{ran} gc and pack-refs beside 4 writers of {} events: 0 lost", items * steps * 2);
+    figure("P11", &seen);
+    assert!(ran > 1, "{seen}");
+}
+
+/// The same without any patience, which git advises against beside a writer: it may take what
+/// was just written. Then that is said, and never verified.
+#[test]
+fn a_merciless_clean_up_is_never_silent() {
+    let (mut told, mut survived, count) = (0, 0, rounds(2, 20));
+    for round in 0..count {
+        let room = Room::live_below(&memory());
+        // A reflog would refer to new commits a moment earlier.
+        room.git(&["config", "core.logAllRefUpdates", "false"]);
+        room.ok(&["init"]);
+        let stop = AtomicBool::new(false);
+        let worked: Vec<(Vec<String>, Option<Ran>)> = std::thread::scope(|scope| {
+            let work = |executor: &String| {
+                let (name, stop, room) = (executor.clone(), &stop, &room);
+                scope.spawn(move || room.work("process", &name, &format!("W-{name}"), stop))
+            };
+            let writers: Vec<_> = executors(4).iter().map(work).collect();
+            for n in 0..3 {
+                let how: &[&str] = if n % 2 == 0 {
+                    &["prune", "--expire=now"]
+                } else {
+                    &["gc", "--quiet", "--prune=now"]
+                };
+                let output = room.program("git").args(how).output();
+                drop(output.expect("git starts"));
+            }
+            stop.store(true, Ordering::Relaxed);
+            writers.into_iter().map(|writer| writer.join().expect("no panic")).collect()
+        });
+        for (_, failed) in &worked {
+            let code = failed.as_ref().map_or(0, |ran| ran.code);
+            assert!([0, 9, 10, 11, 75].contains(&code), "round {round}: {failed:?}");
+        }
+        let (_, there) = room.requests(&[]);
+        let lost =
+            worked.iter().flat_map(|(told, _)| told).any(|request| !there.contains_key(request));
+        let verified = room.run(&["verify", "--deep"]);
+        assert!(!lost || [10, 11].contains(&verified.code), "round {round}: silent: {verified}");
+        told += worked.iter().map(|(told, _)| told.len()).sum::<usize>();
+        survived += usize::from(!lost && verified.code == 0);
+    }
+    let seen = format!(
+        "{count} rounds of 3 clean-ups with --prune=now beside 4 writers, {told} acknowledged: \
+         {survived} lost nothing, 0 lost something silently"
+    );
+    figure("P11", &seen);
+}
+
+/// Who was away while the attempt went to somebody else is refused: the claim is a fence, not a
+/// lock. The completion is stopped at any moment and goes on when it is too late.
+#[cfg(unix)]
+#[test]
+fn a_claimant_who_was_away_is_fenced() {
+    use rustix::process::{Pid, Signal, kill_process};
+    const STEPS: usize = 20;
+    let (mut dice, wanted) = (Dice::new(), rounds(8, 100));
+    let room = Room::live_below(&memory());
+    room.write("plan.yaml", &parallel_workflow("par", STEPS));
+    room.ok(&["init"]);
+    let (mut fenced, mut in_time, mut edge) = (0, 0, 10_000);
+    for round in 0.. {
+        let (item, step) = (format!("W{}", round / STEPS), format!("s{:03}", round % STEPS + 1));
+        if fenced == wanted {
+            break;
+        }
+        if round % STEPS == 0 {
+            room.ok(&["delegate", "--plan", "plan.yaml", "--work-item", &item]);
+        }
+        let named = ["--work-item", &item, "--step", &step];
+        let ran = room.run_as("away", &[&["claim"][..], &named].concat());
+        assert_eq!(ran.code, 0, "{ran}");
+        let complete = [&["complete", "--outcome", "late", "--json"][..], &named].concat();
+        let child = start(room.stepseal(&complete).env("STEPSEAL_EXECUTOR", "away"));
+        let pid = Pid::from_child(&child);
+        let delay = Duration::from_micros(dice.below(edge * 3 / 2));
+        let begin = Instant::now();
+        while begin.elapsed() < delay {
+            std::thread::yield_now();
+        }
+        kill_process(pid, Signal::STOP).expect("it is stopped");
+        // Whoever is stopped may hold the writer lock: without its file nobody waits for it.
+        drop(std::fs::remove_file(room.repo().join(".git/stepseal/lock")));
+        let taken = [&["requeue", "--lapsed", "--force", "--reason", "gone"][..], &named].concat();
+        let mut command = room.stepseal(&taken);
+        command.env("STEPSEAL_EXECUTOR", "lead").env("STEPSEAL_LEDGER_LOCK_WAIT", "3s");
+        let taken = Ran::of(&command.output().expect("the binary starts"));
+        if taken.code == 0 {
+            let ran = room.run_as("next", &[&["claim"][..], &named].concat());
+            assert_eq!(ran.code, 0, "{ran}");
+        }
+        kill_process(pid, Signal::CONT).expect("it goes on");
+        let late = Ran::of(&child.wait_with_output().expect("it ends"));
+        let said = late.document();
+        if taken.code == 0 {
+            let (code, reason) = (late.code, &said["reason"]);
+            assert_eq!((code, reason), (6, &"attempt-finished".into()), "round {round}: {late}");
+            assert_eq!(said["recorded"], false, "{late}");
+            assert_eq!(said["data"]["current"], format!("{step}.2"), "{late}");
+            let next = said["next"].as_array().expect("a list");
+            assert!(!next.is_empty(), "no way out: {late}");
+            fenced += 1;
+            let done = [&["complete", "--outcome", "done"][..], &named].concat();
+            let ran = room.run_as("next", &done);
+            assert_eq!(ran.code, 0, "{ran}");
+        } else {
+            // It was done before it was stopped, or was just doing it.
+            assert!([6, 75].contains(&taken.code), "round {round}: {taken}");
+            assert_eq!(late.code, 0, "round {round}: {late}");
+            in_time += 1;
+        }
+        edge = if taken.code == 0 { edge * 21 / 20 } else { edge * 9 / 10 };
+    }
+    let seen = format!("{fenced} of {fenced} who came too late refused; {in_time} were in time");
+    figure("P4", &seen);
+    let ended = per_attempt(&log(&room), "attempt-completed");
+    assert!(ended.values().all(|&count| count == 1), "{ended:#?}");
+    assert_eq!(ended.len(), fenced + in_time);
+    room.ok(&["verify", "--deep"]);
 }
 
 #[test]
