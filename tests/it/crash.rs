@@ -25,7 +25,7 @@ fn command(room: &Room, executor: &str, args: &[&str]) -> Command {
 }
 
 /// Kills a process after a while, and says what it left.
-fn kill_after(mut child: Child, delay: Duration) -> Ran {
+pub(crate) fn kill_after(mut child: Child, delay: Duration) -> Ran {
     let start = Instant::now();
     while start.elapsed() < delay && child.try_wait().expect("a child").is_none() {
         std::thread::sleep(Duration::from_micros(100));

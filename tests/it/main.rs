@@ -17,6 +17,7 @@ mod kit;
 mod plans;
 mod race;
 mod reading;
+mod recorder;
 mod repos;
 mod rules;
 mod sample;
