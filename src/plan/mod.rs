@@ -119,6 +119,26 @@ pub struct Spot {
     pub length: u32,
 }
 
+/// The text of a plan's bytes.
+///
+/// # Errors
+/// Where it stops being UTF-8, with what can be shown of it.
+pub fn decode(bytes: Vec<u8>) -> Result<String, (PlanError, String)> {
+    String::from_utf8(bytes).map_err(|error| {
+        let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let before = String::from_utf8_lossy(sound);
+        let line = before.rsplit('\n').next().unwrap_or("");
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let spot = Spot {
+            line: number(before.matches('\n').count()).saturating_add(1),
+            column: number(line.chars().count()).saturating_add(1),
+            length: 1,
+        };
+        let shown = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        (PlanError::new("it is not UTF-8", Some(spot)), shown)
+    })
+}
+
 impl PlanError {
     fn new(message: impl Into<String>, at: Option<Spot>) -> Self {
         Self { message: message.into(), at, hint: None, related: Vec::new() }

@@ -61,6 +61,9 @@ fn yaml<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, serde_saphyr::Err
 fn yaml_message(error: &serde_saphyr::Error) -> String {
     let text = error.to_string();
     let first = text.lines().next().unwrap_or(&text);
+    if first.contains("budget breached") {
+        return "it is too large, or repeats itself by aliases too often, to be a workflow".into();
+    }
     let first = first.strip_prefix("error: ").unwrap_or(first);
     let cut = first.find(" at line ").or_else(|| first.find(" (line "));
     let first = cut.map_or(first, |cut| &first[..cut]);

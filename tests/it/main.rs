@@ -14,6 +14,7 @@ mod forge;
 mod histories;
 mod incomplete;
 mod kit;
+mod one_reading;
 mod plans;
 mod race;
 mod reading;

@@ -240,21 +240,23 @@ pub(super) fn read_plan(
     options: &PlanOptions,
     color: bool,
 ) -> Result<ReadPlan, Failure> {
-    let (path, text) = read_text(given, &session.environment.dir)?;
+    let (path, bytes) = read_bytes(given, &session.environment.dir)?;
+    let text =
+        plan::decode(bytes).map_err(|(error, shown)| error::plan(&error, &path, &shown, color))?;
     let name = (path != "-").then_some(path.as_str());
     let draft = plan::read(PlanText { text: &text, path: name }, options)
         .map_err(|error| error::plan(&error, &path, &text, color))?;
     Ok(ReadPlan { draft, path, digest: Digest::of(text.as_bytes()) })
 }
 
-fn read_text(given: &str, dir: &Path) -> Result<(String, String), Failure> {
+fn read_bytes(given: &str, dir: &Path) -> Result<(String, Vec<u8>), Failure> {
+    let mut bytes = Vec::new();
     if given == "-" {
-        let mut text = String::new();
         std::io::stdin()
             .take(MOST)
-            .read_to_string(&mut text)
+            .read_to_end(&mut bytes)
             .map_err(|error| Failure::usage(format!("cannot read the plan from stdin: {error}")))?;
-        return Ok(("-".into(), text));
+        return Ok(("-".into(), bytes));
     }
     let mut shown = given.to_owned();
     let mut path = dir.join(given);
@@ -266,18 +268,10 @@ fn read_text(given: &str, dir: &Path) -> Result<(String, String), Failure> {
         shown = format!("{}/{name}", given.trim_end_matches('/'));
         path = found;
     }
-    let mut bytes = Vec::new();
     let read = std::fs::File::open(&path)
         .and_then(|file| file.take(MOST).read_to_end(&mut bytes).map(|_| ()));
     match read {
-        Ok(()) => match String::from_utf8(bytes) {
-            Ok(text) => Ok((shown, text)),
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-                Err(Failure::usage(format!("{shown} is not UTF-8 (line {line})")))
-            }
-        },
+        Ok(()) => Ok((shown, bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(Failure::new(Exit::NotFound, "no-plan", format!("there is no file {shown}")))
         }
