@@ -353,16 +353,20 @@ pub struct Who {
     pub request_id: Option<String>,
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        let values = KEYS.iter().map(|key| (key.full(), (key.default.to_owned(), Origin::Default)));
+        Self { values: values.collect() }
+    }
+}
+
 impl Config {
     /// Reads every layer.
     ///
     /// # Errors
     /// An unknown key with the nearest known one, or a value that does not fit, with its line.
     pub fn load(environment: &Environment, color: Option<&str>) -> Result<Self, ConfigError> {
-        let mut values: BTreeMap<String, (String, Origin)> = KEYS
-            .iter()
-            .map(|key| (key.full(), (key.default.to_owned(), Origin::Default)))
-            .collect();
+        let mut values = Self::default().values;
         if let Some(path) = user_file(environment) {
             read_file(&path, true, &mut values)?;
         }

@@ -7,6 +7,12 @@ use std::process::ExitCode;
 use stepseal::{cli, config::Environment};
 
 fn main() -> ExitCode {
+    // A shell that asks what may be typed: first, and nothing else.
+    if let Ok(environment) = Environment::of_process()
+        && cli::suggest(&environment, std::env::args_os())
+    {
+        return ExitCode::SUCCESS;
+    }
     cli::start_watchdog();
     // Not locked: the log and the watchdog write to stderr too.
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr());

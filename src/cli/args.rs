@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::suggest::{self, About};
 use crate::domain::event::EventKind;
 use crate::domain::status::Status;
 use crate::report::Table;
@@ -30,7 +31,7 @@ pub(super) struct Cli {
 #[command(next_help_heading = "Everywhere")]
 pub(super) struct Global {
     /// Run as if started in DIR
-    #[arg(short = 'C', value_name = "DIR", global = true)]
+    #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath, global = true)]
     pub dir: Option<PathBuf>,
     /// Answer with one JSON document on stdout (log: one a line), a refusal too
     #[arg(long, global = true)]
@@ -105,6 +106,10 @@ pub(super) enum Command {
     Config(ConfigCommand),
     /// Show the main job, end to end, in a throw-away repository
     Demo(DemoArgs),
+    /// Print what makes a shell complete ids, step keys and workflow names
+    Completions(CompletionsArgs),
+    /// Print the manual
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -123,7 +128,7 @@ pub(super) struct InitArgs {
 )]
 pub(super) struct DelegateArgs {
     /// A plan: native YAML, TOML or JSON, or spec-kit's tasks.md; DIR holds one; - is stdin
-    #[arg(long, value_name = "FILE|DIR|-")]
+    #[arg(long, value_name = "FILE|DIR|-", value_hint = ValueHint::AnyPath)]
     pub plan: Option<String>,
     /// What the plan is, when it should not be guessed
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -135,7 +140,7 @@ pub(super) struct DelegateArgs {
     #[arg(long, visible_alias = "structured-work-item", value_name = "ID")]
     pub work_item: Option<String>,
     /// A published workflow, when there is no plan
-    #[arg(long, value_name = "NAME[@VERSION]")]
+    #[arg(long, value_name = "NAME[@VERSION]", add = suggest::workflows())]
     pub workflow: Option<String>,
     /// The item's title [default: the plan's]
     #[arg(long, value_name = "TEXT")]
@@ -179,13 +184,14 @@ pub(super) enum GatesArg {
 #[derive(Debug, Args)]
 pub(super) struct ScheduleArgs {
     /// The item
-    #[arg(value_name = "ITEM", required_unless_present = "work_item")]
+    #[arg(value_name = "ITEM", required_unless_present = "work_item", add = suggest::items())]
     pub item: Option<String>,
     #[arg(
         long,
         visible_alias = "structured-work-item",
         value_name = "ID",
-        conflicts_with = "item"
+        conflicts_with = "item",
+        add = suggest::items()
     )]
     pub work_item: Option<String>,
     /// Print the ready attempts as a matrix for GitHub Actions
@@ -197,7 +203,7 @@ pub(super) struct ScheduleArgs {
 #[derive(Debug, Clone, Args)]
 pub(super) struct ItemArg {
     /// The item
-    #[arg(long, visible_alias = "structured-work-item", value_name = "ID")]
+    #[arg(long, visible_alias = "structured-work-item", value_name = "ID", add = suggest::items())]
     pub work_item: String,
 }
 
@@ -214,16 +220,17 @@ pub(super) struct ClaimArgs {
         long,
         visible_alias = "structured-work-item",
         value_name = "ID",
-        required_unless_present = "next"
+        required_unless_present = "next",
+        add = suggest::items()
     )]
     pub work_item: Option<String>,
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", add = suggest::steps(About::Ready))]
     pub step: Option<String>,
     /// The queued KEY.N, or a name of your own for it
-    #[arg(long, value_name = "ATTEMPT")]
+    #[arg(long, value_name = "ATTEMPT", add = suggest::attempts(About::Ready))]
     pub attempt: Option<String>,
     /// Entry criteria you say hold
-    #[arg(long, value_name = "ID", value_delimiter = ',', num_args = 1..)]
+    #[arg(long, value_name = "ID", value_delimiter = ',', num_args = 1.., add = suggest::criteria(false))]
     pub attest: Vec<String>,
     /// Say all entry criteria hold; recorded as not checked one by one
     #[arg(long)]
@@ -238,9 +245,9 @@ pub(super) struct ClaimArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct BriefArgs {
-    #[arg(value_name = "ITEM")]
+    #[arg(value_name = "ITEM", add = suggest::items())]
     pub item: String,
-    #[arg(value_name = "STEP")]
+    #[arg(value_name = "STEP", add = suggest::steps(About::All))]
     pub step: String,
 }
 
@@ -251,10 +258,10 @@ pub(super) struct BriefArgs {
 pub(super) struct CompleteArgs {
     #[command(flatten)]
     pub item: ItemArg,
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", add = suggest::steps(About::Held))]
     pub step: Option<String>,
     /// KEY.N, or the name it was claimed under
-    #[arg(long, value_name = "ATTEMPT")]
+    #[arg(long, value_name = "ATTEMPT", add = suggest::attempts(About::Held))]
     pub attempt: Option<String>,
     /// The claim id: needed when another work tree made the claim
     #[arg(long, value_name = "ID")]
@@ -268,13 +275,13 @@ pub(super) struct CompleteArgs {
     #[arg(long, value_name = "TEXT")]
     pub next_action: Option<String>,
     /// An exit criterion that holds, with where to look
-    #[arg(long, value_name = "ID[=EVIDENCE]", num_args = 1..)]
+    #[arg(long, value_name = "ID[=EVIDENCE]", num_args = 1.., add = suggest::criteria(true))]
     pub verified: Vec<String>,
     /// Run the checks of the other exit criteria
     #[arg(long)]
     pub run_checks: bool,
     /// A file the work produced; recorded by content
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub output: Vec<String>,
     /// A further causal link to an event of the item
     #[arg(long, value_name = "REL=EVENT-ID")]
@@ -295,7 +302,7 @@ pub(super) enum EndingArg {
 pub(super) struct SkipArgs {
     #[command(flatten)]
     pub item: ItemArg,
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", add = suggest::steps(About::Open))]
     pub step: String,
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
@@ -305,10 +312,10 @@ pub(super) struct SkipArgs {
 pub(super) struct RequeueArgs {
     #[command(flatten)]
     pub item: ItemArg,
-    #[arg(long, value_name = "KEY", required_unless_present = "attempt")]
+    #[arg(long, value_name = "KEY", required_unless_present = "attempt", add = suggest::steps(About::Again))]
     pub step: Option<String>,
     /// KEY.N, or the name it was claimed under
-    #[arg(long, value_name = "ATTEMPT")]
+    #[arg(long, value_name = "ATTEMPT", add = suggest::attempts(About::Again))]
     pub attempt: Option<String>,
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
@@ -324,10 +331,10 @@ pub(super) struct RequeueArgs {
 pub(super) struct ReleaseArgs {
     #[command(flatten)]
     pub item: ItemArg,
-    #[arg(long, value_name = "KEY", required_unless_present = "attempt")]
+    #[arg(long, value_name = "KEY", required_unless_present = "attempt", add = suggest::steps(About::Held))]
     pub step: Option<String>,
     /// KEY.N, or the name it was claimed under
-    #[arg(long, value_name = "ATTEMPT")]
+    #[arg(long, value_name = "ATTEMPT", add = suggest::attempts(About::Held))]
     pub attempt: Option<String>,
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
@@ -348,7 +355,7 @@ pub(super) enum GateCommand {
 pub(super) struct ApproveArgs {
     #[command(flatten)]
     pub item: ItemArg,
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", add = suggest::steps(About::Gate))]
     pub step: String,
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
@@ -361,12 +368,12 @@ pub(super) struct ApproveArgs {
 pub(super) struct RejectArgs {
     #[command(flatten)]
     pub item: ItemArg,
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", add = suggest::steps(About::Gate))]
     pub step: String,
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
     /// The step the item goes back to [default: the gate's rejectTo]
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", add = suggest::steps(About::All))]
     pub return_to: Option<String>,
     /// Take the claims of steps that become void
     #[arg(long)]
@@ -393,7 +400,7 @@ pub(super) struct FlagArgs {
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
     /// The item it may repeat
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = suggest::items())]
     pub suspect: Vec<String>,
 }
 
@@ -414,7 +421,7 @@ pub(super) struct WhichArgs {
     #[arg(long, value_name = "WORD", value_parser = status_words())]
     pub status: Vec<String>,
     /// Only on this workflow
-    #[arg(long, value_name = "NAME[@VERSION]")]
+    #[arg(long, value_name = "NAME[@VERSION]", add = suggest::workflows())]
     pub workflow: Option<String>,
     /// Only items with this label; repeated: with all of them
     #[arg(long, value_name = "TEXT")]
@@ -453,17 +460,18 @@ fn status_words() -> Vec<&'static str> {
 )]
 pub(super) struct StatusArgs {
     /// One item; all of them when left out
-    #[arg(value_name = "ITEM")]
+    #[arg(value_name = "ITEM", add = suggest::items())]
     pub item: Option<String>,
     #[arg(
         long,
         visible_alias = "structured-work-item",
         value_name = "ID",
-        conflicts_with = "item"
+        conflicts_with = "item",
+        add = suggest::items()
     )]
     pub work_item: Option<String>,
     /// Every fact that keeps this step from starting
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, value_name = "STEP", add = suggest::steps(About::Open))]
     pub why_not: Option<String>,
     #[command(flatten)]
     pub which: WhichArgs,
@@ -500,7 +508,7 @@ pub(super) enum SortArg {
 )]
 pub(super) struct LogArgs {
     /// One item; the whole ledger when left out
-    #[arg(value_name = "ITEM")]
+    #[arg(value_name = "ITEM", add = suggest::items())]
     pub item: Option<String>,
     /// The history as it was at this commit of the ledger
     #[arg(long, value_name = "COMMIT")]
@@ -512,7 +520,7 @@ pub(super) struct LogArgs {
     #[arg(long)]
     pub reverse: bool,
     /// Only events of this step
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", add = suggest::steps(About::All))]
     pub step: Option<String>,
     /// Only events of this kind; may be repeated
     #[arg(long, value_name = "KIND", value_parser = event_names(), hide_possible_values = true)]
@@ -531,7 +539,7 @@ fn event_names() -> Vec<&'static str> {
 )]
 pub(super) struct ExportArgs {
     /// Only these items
-    #[arg(value_name = "ITEM", conflicts_with = "tree")]
+    #[arg(value_name = "ITEM", conflicts_with = "tree", add = suggest::items())]
     pub items: Vec<String>,
     #[arg(long, value_enum, default_value = "json", value_name = "FORMAT")]
     pub format: ExportFormat,
@@ -539,13 +547,13 @@ pub(super) struct ExportArgs {
     #[arg(long, value_enum, value_name = "TABLE")]
     pub table: Option<TableArg>,
     /// Write files below DIR instead: export.json, report.md, or the tables
-    #[arg(long, value_name = "DIR", conflicts_with = "tree")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "tree")]
     pub output: Option<PathBuf>,
     /// Write to stdout, as it does anyway
     #[arg(long, conflicts_with_all = ["tree", "output"])]
     pub stdout: bool,
     /// Write the ledger's own files below DIR instead
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["format", "table"])]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["format", "table"])]
     pub tree: Option<PathBuf>,
 }
 
@@ -594,7 +602,7 @@ pub(super) struct VerifyArgs {
 #[derive(Debug, Args)]
 pub(super) struct CorrectArgs {
     /// The item; left out for files that concern the whole ledger
-    #[arg(value_name = "ITEM")]
+    #[arg(value_name = "ITEM", add = suggest::items())]
     pub item: Option<String>,
     /// The damaged file; every damaged one of the item when left out
     #[arg(long, value_name = "PATH")]
@@ -614,20 +622,20 @@ pub(super) enum WorkflowCommand {
 #[derive(Debug, Args)]
 pub(super) struct WorkflowArgs {
     /// A file, or a published NAME or NAME@VERSION
-    #[arg(value_name = "FILE|NAME[@VERSION]")]
+    #[arg(value_name = "FILE|NAME[@VERSION]", add = suggest::workflow_files())]
     pub workflow: String,
     /// With graph: colour the steps by where this item stands
-    #[arg(long, visible_alias = "structured-work-item", value_name = "ID")]
+    #[arg(long, visible_alias = "structured-work-item", value_name = "ID", add = suggest::items())]
     pub work_item: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
     /// One schema; the list of names when left out
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = suggest::schemas())]
     pub name: Option<String>,
     /// Write them all below DIR
-    #[arg(long, value_name = "DIR", conflicts_with = "name")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "name")]
     pub all: Option<PathBuf>,
 }
 
@@ -650,6 +658,25 @@ pub(super) struct ConfigListArgs {
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
     /// Keep the repository in DIR, which must not exist or be empty
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub keep: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "For one session:\n  source <(stepseal completions bash)          bash, zsh\n  stepseal completions fish | source           fish\n\nFor every session: docs/install.md"
+)]
+pub(super) struct CompletionsArgs {
+    #[arg(value_name = "SHELL", value_parser = suggest::shells())]
+    pub shell: String,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal man | man -l -                      read it here\n  stepseal man --output ~/.local/share/man/man1    then: man stepseal-claim"
+)]
+pub(super) struct ManArgs {
+    /// Write a page for the program and one for each verb below DIR
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
 }

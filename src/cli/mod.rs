@@ -8,6 +8,7 @@ mod error;
 pub mod exit;
 mod meter;
 mod session;
+mod suggest;
 mod ui;
 pub mod view;
 
@@ -27,7 +28,7 @@ use meter::Meter;
 use session::Session;
 use ui::{Line, Ui};
 
-use crate::config::Environment;
+use crate::config::{Config, Environment};
 use crate::ledger;
 
 /// What a command answers.
@@ -89,7 +90,7 @@ impl Reply {
 /// Runs one command line; returns the exit code.
 pub fn run(
     argv: impl IntoIterator<Item = OsString>,
-    environment: Environment,
+    mut environment: Environment,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
@@ -114,7 +115,16 @@ pub fn run(
     let words = std::iter::once("stepseal".to_owned())
         .chain(argv.iter().skip(1).map(|word| word.to_string_lossy().into_owned()))
         .collect();
-    let session = Session::new(environment, &cli.global, typed(&argv), words);
+    if let Some(dir) = &cli.global.dir {
+        environment.dir = environment.dir.join(dir);
+    }
+    // What is about the program alone works where a configuration cannot be read.
+    let config = match cli.command {
+        Command::Completions(_) | Command::Man(_) => Ok(Config::default()),
+        _ => Config::load(&environment, cli.global.color.as_deref()).map_err(Failure::from),
+    };
+    let session =
+        config.map(|config| Session::new(environment, config, &cli.global, typed(&argv), words));
     let reply = session.and_then(|session| {
         let color = session.config.text("output.color").to_owned();
         ui.recolor(&session.environment, &color);
@@ -131,6 +141,13 @@ pub fn run(
         Ok(reply) => finish(reply, command, &prefix, &mut ui),
         Err(failure) => refuse(failure, command, &prefix, &mut ui),
     }
+}
+
+/// Answers a shell that asks what may be typed next; false where a command is to be run.
+#[must_use]
+pub fn suggest(environment: &Environment, argv: impl IntoIterator<Item = OsString>) -> bool {
+    let argv: Vec<OsString> = argv.into_iter().collect();
+    suggest::answer(environment, &argv)
 }
 
 /// Says an answer.
@@ -313,6 +330,8 @@ fn name(command: &Command) -> &'static str {
         Command::Schema(_) => "schema",
         Command::Config(_) => "config",
         Command::Demo(_) => "demo",
+        Command::Completions(_) => "completions",
+        Command::Man(_) => "man",
     }
 }
 

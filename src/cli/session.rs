@@ -28,24 +28,21 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Reads the configuration.
+    /// One command's surroundings, in the folder it runs in.
     pub(super) fn new(
-        mut environment: Environment,
+        environment: Environment,
+        config: Config,
         global: &Global,
         typed: String,
         argv: Vec<String>,
-    ) -> Result<Self, Failure> {
-        if let Some(dir) = &global.dir {
-            environment.dir = environment.dir.join(dir);
-        }
-        let config = Config::load(&environment, global.color.as_deref())?;
+    ) -> Self {
         let who = Who {
             executor: global.executor.clone(),
             principal: global.principal.clone(),
             request_id: global.request_id.clone(),
         };
         let now = environment.now();
-        Ok(Self { environment, config, who, notes: Notes::default(), typed, argv, now })
+        Self { environment, config, who, notes: Notes::default(), typed, argv, now }
     }
 
     /// The time of this command.

@@ -376,7 +376,7 @@ views! {
         commit: String,
     }
 
-    /// `export --output`.
+    /// `export --output`, `man --output`.
     FilesView {
         dir: String,
         files: Vec<String>,
@@ -450,6 +450,7 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "config" ConfigView,
         "export-tree" TreeView,
         "export-files" FilesView,
+        "man-files" FilesView,
         "demo" DemoView,
     }
     all.insert("cli.matrix".into(), crate::artifact::schema_of::<MatrixView>());

@@ -129,6 +129,16 @@ impl Ledger {
         Snapshot::newest(&self.store, &self.cache)
     }
 
+    /// The newest state as it stands, nothing checked and nothing remembered: for suggestions,
+    /// which may be wrong but never slow.
+    ///
+    /// # Errors
+    /// When the branch is gone or cannot be read.
+    pub fn glance(&self) -> Result<Snapshot<'_>, LedgerError> {
+        let tip = self.store.tip()?.ok_or(LedgerError::NoLedger)?;
+        Snapshot::at(&self.store, &self.cache, tip)
+    }
+
     /// The state at one commit of the ledger, named by hex digits.
     ///
     /// # Errors

@@ -13,10 +13,10 @@ use super::object::Entry;
 use super::seen::{self, Foreign, Seen};
 use super::store::Store;
 use super::tree;
-use crate::artifact::{self, BusyDoc, HANDOFF, LEDGER_FOLDER, LedgerDoc, Mark};
+use crate::artifact::{self, BusyDoc, HANDOFF, LEDGER_FOLDER, LedgerDoc, Mark, WORKFLOWS};
 use crate::domain::decide::{Ask, Decided, LiveClaim, World, decide};
 use crate::domain::event::WorkflowRef;
-use crate::domain::id::{ExecutorId, ItemId};
+use crate::domain::id::{ExecutorId, ItemId, WorkflowName};
 use crate::domain::moment::Moment;
 use crate::domain::refusal::Refusal;
 use crate::domain::state::LedgerState;
@@ -270,6 +270,27 @@ impl<'l> Snapshot<'l> {
         }
         ids.sort();
         Ok(ids)
+    }
+
+    /// The versions of every workflow with a definition, by name, as the tree has them.
+    ///
+    /// # Errors
+    /// When the tree cannot be read.
+    pub fn definitions(&self) -> Result<Vec<(WorkflowName, Vec<u32>)>, LedgerError> {
+        let mut found = Vec::new();
+        for entry in tree::folder(self.store, self.root, WORKFLOWS)?.iter() {
+            let Ok(name) = entry.name.parse::<WorkflowName>() else { continue };
+            let files = match entry.is_folder() {
+                true => self.store.tree(entry.oid)?,
+                false => Arc::default(),
+            };
+            let version = |name: &str| name.strip_prefix('v')?.strip_suffix(".json")?.parse().ok();
+            let mut versions: Vec<u32> =
+                files.iter().filter_map(|file| version(&file.name)).collect();
+            versions.sort_unstable();
+            found.push((name, versions));
+        }
+        Ok(found)
     }
 
     /// An item whose id differs from this one only in case (L2).

@@ -31,6 +31,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rustix", &["ledger", "process"]),
     ("tracing", &["ledger", "cli"]),
     ("csv", &["report"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("terminal_size", &["config.rs"]),
 ];
 

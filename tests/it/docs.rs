@@ -86,6 +86,32 @@ fn the_readmes_commands_run() {
     assert_eq!(ran, 7, "the block has changed: look at it again");
 }
 
+/// What docs/install.md says to type for completions and the manual does what it says.
+#[cfg(unix)]
+#[test]
+fn the_installation_of_completions_and_manual_works() {
+    let text = doc("docs/install.md");
+    let (_, rest) = text.split_once("## Completions").expect("the section");
+    let room = Room::new();
+    let bin = Path::new(crate::kit::STEPSEAL).parent().expect("a folder").display().to_string();
+    let path = format!("{bin}:{}", std::env::var("PATH").expect("a PATH"));
+    for block in rest.split("```console\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        let mut command = room.program("sh");
+        let output = command.args(["-euc", block]).env("PATH", &path).output().expect("sh starts");
+        assert!(output.status.success() && output.stderr.is_empty(), "{block}: {output:?}");
+    }
+    let home = room.path().join("home");
+    for (path, holds) in [
+        (".local/share/bash-completion/completions/stepseal", "complete -o nospace"),
+        (".zfunc/_stepseal", "#compdef stepseal"),
+        (".config/fish/completions/stepseal.fish", "complete --keep-order"),
+        (".local/share/man/man1/stepseal-claim.1", ".TH stepseal-claim 1"),
+    ] {
+        let text = std::fs::read_to_string(home.join(path)).expect(path);
+        assert!(text.contains(holds), "{path}: {text}");
+    }
+}
+
 /// Splits a command line at spaces, with double quotes.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
@@ -110,6 +136,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/glossary.md",
         "docs/exit-codes.md",
         "docs/recovery.md",
+        "docs/install.md",
         "docs/plans.md",
         "docs/reading.md",
         "docs/rules.md",

@@ -13,6 +13,7 @@ mod faults;
 mod forge;
 mod histories;
 mod incomplete;
+mod install;
 mod kit;
 mod one_reading;
 mod plans;

@@ -172,6 +172,7 @@ fn played() -> (Room, BTreeMap<&'static str, Value>) {
     say("cli.schema", &["schema"], 0);
     say("cli.config", &["config", "list"], 0);
     say("cli.export-tree", &["export", "--tree", "../tree"], 0);
+    say("cli.man-files", &["man", "--output", "../man"], 0);
     say("cli.export-files", &["export", "--format", "csv", "--output", "../tables"], 0);
     say("cli.demo", &["demo"], 0);
     (room, said)

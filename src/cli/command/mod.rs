@@ -11,6 +11,7 @@ mod export;
 mod gate;
 mod init;
 mod log;
+mod manual;
 mod review;
 mod schedule;
 mod schema;
@@ -53,6 +54,8 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Schema(args) => schema::run(args, session),
         Command::Config(args) => config::run(args, session),
         Command::Demo(args) => demo::run(args, session, ui),
+        Command::Completions(args) => manual::completions(args),
+        Command::Man(args) => manual::man(args, session),
     }
 }
 
