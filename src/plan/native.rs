@@ -1,6 +1,8 @@
 //! Native workflow files: YAML, TOML or JSON with top-level `name` and `steps`, read into the
 //! definition's own types, so that unknown and doubled keys are refused.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 
 use super::{PlanDraft, PlanError, PlanFormat, Spot};
@@ -35,15 +37,14 @@ fn parse(text: &str, format: PlanFormat) -> Result<WorkflowDefinition, PlanError
         PlanFormat::Json => serde_json::from_str(text).map_err(|error| {
             let whole = error.to_string();
             let message = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
-            let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-            let spot =
-                Spot { line: number(error.line()), column: number(error.column()), length: 1 };
-            PlanError::new(message, Some(spot))
+            PlanError::new(message, Some(json_spot(text, error.line(), error.column())))
         }),
         PlanFormat::Yaml | PlanFormat::SpecKit => yaml(text).map_err(|error| {
             let spot = error.location().map(|at| {
-                let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-                Spot { line: number(at.line()), column: number(at.column()), length: 1 }
+                // The scanner's errors know characters only.
+                let nth = usize::try_from(at.span().offset()).unwrap_or(usize::MAX);
+                let at = text.char_indices().nth(nth).map_or(text.len(), |(at, _)| at);
+                spot_of(text, at, at + 1)
             });
             PlanError::new(yaml_message(&error), spot)
         }),
@@ -84,7 +85,10 @@ fn locate(text: &str, format: PlanFormat, problems: Vec<Problem>) -> PlanError {
         // JSON is YAML enough for positions; its grammar has been checked already.
         PlanFormat::Yaml | PlanFormat::Json | PlanFormat::SpecKit => yaml_skeleton(text),
     };
-    let spot = |place: &Place| skeleton.as_ref().and_then(|skeleton| skeleton.spot(place));
+    let spot = |place: &Place| {
+        let Range { start, end } = skeleton.as_ref()?.find(place)?;
+        Some(spot_of(text, start, end))
+    };
     let mut problems = problems.into_iter();
     let Some(first) = problems.next() else {
         return PlanError::new("the workflow is not valid", None);
@@ -104,6 +108,16 @@ fn locate(text: &str, format: PlanFormat, problems: Vec<Problem>) -> PlanError {
     error
 }
 
+/// serde_json counts columns in bytes, and says 0 for the end of a line.
+fn json_spot(text: &str, line: usize, column: usize) -> Spot {
+    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    match column.checked_sub(1) {
+        None => Spot { line: number(line), column: 0, length: 0 },
+        Some(column) => spot_of(text, before + column, before + column + 1),
+    }
+}
+
 fn spot_of(text: &str, start: usize, end: usize) -> Spot {
     let before = text.get(..start).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -113,52 +127,52 @@ fn spot_of(text: &str, start: usize, end: usize) -> Spot {
     Spot { line, column: count(&before[line_start..]) + 1, length: count(inside).max(1) }
 }
 
-/// Where the words of a file stand: only what a problem can point at.
+/// Where the words of a file stand, in bytes: only what a problem can point at.
 #[derive(Default)]
 struct Skeleton {
-    name: Option<Spot>,
-    version: Option<Spot>,
+    name: Option<Range<usize>>,
+    version: Option<Range<usize>>,
     steps: Vec<StepSpots>,
 }
 
 #[derive(Default)]
 struct StepSpots {
-    key: Option<Spot>,
-    order: Option<Spot>,
-    group: Option<Spot>,
-    crosses_gates: Option<Spot>,
-    needs: Vec<Spot>,
-    constraints: Vec<Spot>,
-    entry: Vec<Spot>,
-    exit: Vec<Spot>,
-    quorum: Option<Spot>,
-    reject_to: Option<Spot>,
+    key: Option<Range<usize>>,
+    order: Option<Range<usize>>,
+    group: Option<Range<usize>>,
+    crosses_gates: Option<Range<usize>>,
+    needs: Vec<Range<usize>>,
+    constraints: Vec<Range<usize>>,
+    entry: Vec<Range<usize>>,
+    exit: Vec<Range<usize>>,
+    quorum: Option<Range<usize>>,
+    reject_to: Option<Range<usize>>,
 }
 
 impl Skeleton {
-    fn spot(&self, place: &Place) -> Option<Spot> {
+    fn find(&self, place: &Place) -> Option<Range<usize>> {
         match place {
-            Place::Name | Place::Schema | Place::Effective | Place::Steps => self.name,
-            Place::Version => self.version.or(self.name),
+            Place::Name | Place::Schema | Place::Effective | Place::Steps => self.name.clone(),
+            Place::Version => self.version.clone().or_else(|| self.name.clone()),
             Place::Step(at, field) => {
                 let step = self.steps.get(*at)?;
-                match *field {
-                    StepField::Order => step.order,
-                    StepField::Group => step.group,
-                    StepField::CrossesGates => step.crosses_gates,
-                    StepField::Need(n) => step.needs.get(n).copied(),
-                    StepField::Constraint(n) => step.constraints.get(n).copied(),
-                    StepField::Entry(n) => step.entry.get(n).copied(),
-                    StepField::Exit(n) => step.exit.get(n).copied(),
-                    StepField::Quorum => step.quorum,
-                    StepField::RejectTo => step.reject_to,
+                let found = match *field {
+                    StepField::Order => step.order.as_ref(),
+                    StepField::Group => step.group.as_ref(),
+                    StepField::CrossesGates => step.crosses_gates.as_ref(),
+                    StepField::Need(n) => step.needs.get(n),
+                    StepField::Constraint(n) => step.constraints.get(n),
+                    StepField::Entry(n) => step.entry.get(n),
+                    StepField::Exit(n) => step.exit.get(n),
+                    StepField::Quorum => step.quorum.as_ref(),
+                    StepField::RejectTo => step.reject_to.as_ref(),
                     StepField::Key
                     | StepField::Text
                     | StepField::Gate
                     | StepField::Execute
                     | StepField::Retry => None,
-                }
-                .or(step.key)
+                };
+                found.or(step.key.as_ref()).cloned()
             }
         }
     }
@@ -205,19 +219,19 @@ macro_rules! skeleton {
                 reject_to: Option<Spanned<String>>,
             }
             let file: File = $parse(text)?;
-            let words = |list: &[Spanned<String>]| list.iter().map(|w| $word(w, text)).collect();
-            let ids = |list: &[Criterion]| list.iter().map(|c| $word(&c.id, text)).collect();
+            let words = |list: &[Spanned<String>]| list.iter().map(|w| $word(w)).collect();
+            let ids = |list: &[Criterion]| list.iter().map(|c| $word(&c.id)).collect();
             Some(Skeleton {
-                name: file.name.as_ref().map(|name| $word(name, text)),
-                version: file.version.as_ref().map(|v| $spot(v, text)),
+                name: file.name.as_ref().map(|name| $word(name)),
+                version: file.version.as_ref().map(|v| $spot(v)),
                 steps: file
                     .steps
                     .iter()
                     .map(|step| StepSpots {
-                        key: step.key.as_ref().map(|key| $word(key, text)),
-                        order: step.order.as_ref().map(|o| $spot(o, text)),
-                        group: step.group.as_ref().map(|group| $word(group, text)),
-                        crosses_gates: step.crosses_gates.as_ref().map(|c| $spot(c, text)),
+                        key: step.key.as_ref().map(|key| $word(key)),
+                        order: step.order.as_ref().map(|o| $spot(o)),
+                        group: step.group.as_ref().map(|group| $word(group)),
+                        crosses_gates: step.crosses_gates.as_ref().map(|c| $spot(c)),
                         needs: words(&step.needs),
                         constraints: words(&step.constraints),
                         entry: ids(&step.entry),
@@ -226,12 +240,12 @@ macro_rules! skeleton {
                             .gate
                             .as_ref()
                             .and_then(|gate| gate.quorum.as_ref())
-                            .map(|q| $spot(q, text)),
+                            .map(|q| $spot(q)),
                         reject_to: step
                             .gate
                             .as_ref()
                             .and_then(|gate| gate.reject_to.as_ref())
-                            .map(|to| $word(to, text)),
+                            .map(|to| $word(to)),
                     })
                     .collect(),
             })
@@ -242,17 +256,22 @@ macro_rules! skeleton {
 skeleton!(yaml_skeleton, serde_saphyr, |text| yaml::<File>(text).ok(), yaml_word, yaml_spot);
 skeleton!(toml_skeleton, toml, |text| toml::from_str::<File>(text).ok(), toml_spot, toml_spot);
 
-fn yaml_word(value: &serde_saphyr::Spanned<String>, text: &str) -> Spot {
-    let length = u32::try_from(value.value.chars().count()).unwrap_or(1);
-    Spot { length, ..yaml_spot(value, text) }
+/// Where a value of a YAML file begins, in bytes: the library's own lines are others than ours,
+/// because to YAML a carriage return alone ends one.
+fn start_of(at: serde_saphyr::Location) -> usize {
+    at.span().byte_offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0)
 }
 
-fn yaml_spot<T>(value: &serde_saphyr::Spanned<T>, _text: &str) -> Spot {
-    let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-    let at = value.referenced;
-    Spot { line: number(at.line()), column: number(at.column()), length: 1 }
+fn yaml_word(value: &serde_saphyr::Spanned<String>) -> Range<usize> {
+    let start = start_of(value.referenced);
+    start..start + value.value.len()
 }
 
-fn toml_spot<T>(value: &toml::Spanned<T>, text: &str) -> Spot {
-    spot_of(text, value.span().start, value.span().end)
+fn yaml_spot<T>(value: &serde_saphyr::Spanned<T>) -> Range<usize> {
+    let start = start_of(value.referenced);
+    start..start + 1
+}
+
+fn toml_spot<T>(value: &toml::Spanned<T>) -> Range<usize> {
+    value.span()
 }

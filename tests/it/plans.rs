@@ -136,6 +136,25 @@ fn hostile_files_are_refused_with_a_reason() {
 }
 
 #[test]
+fn errors_are_where_people_count_lines_and_characters() {
+    for (name, text, line, column) in [
+        // To YAML a carriage return alone ends a line, to editors it does not.
+        ("w.yaml", "name: a\rb\rc\nsteps: [{ key: 1 ]\n", 1, 9),
+        ("w.yaml", "name: x\n\rsteps:\n  - { key: a, needs: [b", 3, 22),
+        ("w.yaml", "name: x\nsteps: [{ key: a, title: \"é\", order: x }]\n", 2, 38),
+        ("w.yaml", "name: x\nsteps:\n  - key: a\n    title: \"é\"\n    needs: [é]\n", 5, 13),
+        ("w.json", "{ \"title\": \"é\", oops", 1, 17),
+        ("w.json", "{ \"name\": \"x\",\n\"é\": 1 }", 2, 3),
+        ("w.toml", "name = \"é\" oops\n", 1, 12),
+    ] {
+        let plan = PlanText { text, path: Some(name) };
+        let error = plan::read(plan, &PlanOptions::default()).expect_err("broken");
+        let at = error.at.expect("a place");
+        assert_eq!((at.line, at.column), (line, column), "{text:?}: {error}");
+    }
+}
+
+#[test]
 fn a_published_version_never_changes() {
     let room = Room::with_ledger();
     room.write("w.yaml", "name: w\nsteps: [{ key: a }]\n");
