@@ -414,6 +414,7 @@ impl Writer {
             committer: Committer { id: "generator".into(), program: "stepseal bench".into() },
             pattern: if self.per_commit == 1 { Pattern::Direct } else { Pattern::Collected },
             recovery: None,
+            signed_by: None,
         };
         let bytes = encode(&seal);
         self.previous = Digest::of(&bytes);

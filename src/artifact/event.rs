@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::json::{EVENT_LIMIT, PaperError, encode, is_canonical, text};
+use super::signature::public_key;
 use crate::domain::event::{
     Actor, Baseline, Event, EventData, EventKind, Link, Outcome, Request, Scope, StepRef,
     WorkflowRef,
@@ -210,6 +211,13 @@ fn check_shape(event: &Event) -> Result<(), PaperError> {
         .any(|text| text.len() > crate::domain::workflow::TEXT_LIMIT);
     if long {
         return shape("a text is longer than 8 KiB".into());
+    }
+    // Everything after this believes the two to belong together.
+    if let EventData::ActorKeyAdded(data) = &event.data
+        && public_key(data.public_key.as_str())
+            != Ok((data.public_key.clone(), data.fingerprint.clone()))
+    {
+        return shape("/data/fingerprint is not the one of /data/publicKey".into());
     }
     Ok(())
 }

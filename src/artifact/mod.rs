@@ -10,6 +10,7 @@ mod merkle;
 mod path;
 mod schema;
 mod seal;
+mod signature;
 
 pub use derived::{
     AssignmentDoc, BlockedStep, BusyDoc, BusyKind, GateDoc, InProgress, LedgerDoc, ReadyStep,
@@ -21,11 +22,12 @@ pub use merkle::{Frontier, leaf};
 pub use path::{
     EventPath, HANDOFF, LEDGER_DOC, LEDGER_FOLDER, README, SEALS, WORKFLOWS, assignment_folder,
     busy_path, event_path, folder_of_event, is_hundred, item_folder, ledger_event_path,
-    parse_event_name, parse_event_path, parse_seal_path, schedule_path, seal_path, shard_folder,
-    workflow_path,
+    parse_event_name, parse_event_path, parse_seal_path, parse_signature_path, schedule_path,
+    seal_path, shard_folder, signature_path, workflow_path,
 };
 pub use schema::{Pointer, of as schema_of, pointer_of, schemas};
 pub use seal::{Committer, Mark, Pattern, Recovery, Restored, Seal, SealedFile};
+pub use signature::{BadKey, BadSignature, NAMESPACE, check_signature, named, public_key};
 
 use crate::domain::id::Digest;
 use crate::domain::workflow::{Problem, Workflow, WorkflowDefinition};

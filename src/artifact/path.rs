@@ -118,6 +118,18 @@ pub fn parse_seal_path(path: &str) -> Option<u64> {
     (seal_path(seq) == path).then_some(seq)
 }
 
+/// `artifacts/seals/NNNNNN/NNNNNNNNN.json.sig`, beside the seal it is of.
+#[must_use]
+pub fn signature_path(seq: u64) -> String {
+    format!("{}.sig", seal_path(seq))
+}
+
+/// The number of the seal in a signature's path.
+#[must_use]
+pub fn parse_signature_path(path: &str) -> Option<u64> {
+    parse_seal_path(path.strip_suffix(".sig")?)
+}
+
 /// `artifacts/workflows/NAME/vN.json`.
 #[must_use]
 pub fn workflow_path(name: &WorkflowName, version: u32) -> String {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::merkle::Frontier;
-use crate::domain::id::Digest;
+use crate::domain::id::{Digest, Fingerprint};
 
 /// One file by path and digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -80,6 +80,10 @@ pub struct Seal {
     pub frontier: Vec<Digest>,
     pub committer: Committer,
     pub pattern: Pattern,
+    /// The key whose signature stands beside this seal. The next seal covers it, so a signature
+    /// that is taken away is missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<Fingerprint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::ui::{Line, plain, row, shell, short, span};
 use crate::config::ConfigError;
-use crate::domain::id::{ItemId, StepKey};
+use crate::domain::id::{ItemId, PrincipalId, StepKey};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::transition::AttemptPhase;
 use crate::ledger::{LedgerError, Stop, WayBack};
@@ -543,6 +543,49 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
                 }))
                 .note("--release-claims takes them; their work so far stays in history")
         }
+        Refusal::FirstKey { fingerprint, why } => failure
+            .data(json!({ "fingerprint": fingerprint, "why": why }))
+            .note("every other key rests on it: an owner's, without an end, added by its owner")
+            .then(next(["key", "add", "--self", "--reason", "…"])),
+        Refusal::KeyTaken { fingerprint, principal, role, not_after } => failure
+            .data(json!({
+                "fingerprint": fingerprint, "principal": principal, "role": role.word(),
+                "notAfter": not_after,
+            }))
+            .note("one key speaks for one principal in one role: make another key")
+            .then(next(["key", "list"])),
+        Refusal::KeyGone { fingerprint, seal } => failure
+            .data(json!({ "fingerprint": fingerprint, "seal": seal }))
+            .note("a key whose private half may be with somebody else stays out: make another")
+            .then(Next {
+                argv: ["ssh-keygen", "-t", "ed25519"].map(str::to_owned).to_vec(),
+                note: None,
+            }),
+        Refusal::UnknownKey { given } => {
+            failure.data(json!({ "given": given })).then(next(["key", "list"]))
+        }
+        Refusal::AmbiguousKey { given, matches } => {
+            for fingerprint in matches.iter().take(8) {
+                failure.facts.push(Line::Text(format!("  {fingerprint}")));
+            }
+            failure.data(json!({ "given": given, "matches": matches })).then(next(["key", "list"]))
+        }
+        Refusal::NotOwner { principal, owners } => {
+            let names: Vec<_> = owners.iter().map(PrincipalId::as_str).collect();
+            failure
+                .data(json!({ "principal": principal, "owners": owners }))
+                .fact("owners", names.join(", "))
+                .then(next(["key", "list"]))
+        }
+        Refusal::LastOwner { fingerprint } => {
+            failure.data(json!({ "fingerprint": fingerprint })).then(
+                next(["key", "add", "NEW.pub", "--for", "…", "--role", "owner", "--reason", "…"])
+                    .note("another owner first"),
+            )
+        }
+        Refusal::NoKeys => failure
+            .note("it is sound as far as can be seen without")
+            .then(next(["key", "add", "--self", "--reason", "…"]).note("the first key")),
         Refusal::Invalid(_) => failure,
     }
 }

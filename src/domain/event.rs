@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{
     AttemptAlias, AttemptId, ClaimId, ConstraintName, CriterionId, Digest, EventId, ExecutorId,
-    ItemId, PrincipalId, RequestId, RoleName, StepKey, WorkflowName,
+    Fingerprint, ItemId, PrincipalId, RequestId, RoleName, SshKey, StepKey, WorkflowName,
 };
 
 /// Who acted: the twelve business fields' `actor` (FR-014).
@@ -669,18 +669,47 @@ data! {
         impact: Option<String>,
     }
 
-    /// A key and whom it speaks for.
+    /// A key, whom it speaks for, and what it may seal.
     ActorKeyAdded {
-        key: String,
-        fingerprint: String,
+        fingerprint: Fingerprint,
+        public_key: SshKey,
         principal: PrincipalId,
+        role: KeyRole,
+        /// The last moment it counts, judged by the timestamps of the seals.
+        not_after: Option<DateTime<Utc>>,
         reason: String,
     }
 
     /// A key that no longer counts.
     ActorKeyRevoked {
-        fingerprint: String,
+        fingerprint: Fingerprint,
         reason: String,
+        /// The first seal that somebody else may have signed with it.
+        compromised_since: Option<u64>,
+    }
+}
+
+/// What a signing key may seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyRole {
+    /// Anything; alone adds and revokes keys.
+    Owner,
+    /// Facts of its own principal.
+    Executor,
+    /// Facts of anybody, but no keys.
+    Collector,
+}
+
+impl KeyRole {
+    /// The word on paper.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Executor => "executor",
+            Self::Collector => "collector",
+        }
     }
 }
 

@@ -88,6 +88,14 @@ fn check_actor(what: &'static str, text: &str) -> Result<(), InvalidId> {
     Ok(())
 }
 
+/// Whether a text is base64 as ssh writes it.
+fn is_base64(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    text.len() - body.len() <= 2
+        && !body.is_empty()
+        && body.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+}
+
 /// Defines a string id: parsing at the door, printing, serde through the parser, JSON Schema.
 macro_rules! string_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $pattern:literal, $check:expr) => {
@@ -200,6 +208,38 @@ string_id!(
     RequestId, "request id", "^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$",
     |text| check_actor("request id", text)
 );
+
+string_id!(
+    /// A signing key by the SHA-256 of its blob, as `ssh-keygen -l` prints it.
+    Fingerprint, "key fingerprint", "^SHA256:[A-Za-z0-9+/]{43}$",
+    |text| match text.strip_prefix("SHA256:") {
+        Some(rest) if rest.len() == 43 && !rest.contains('=') && is_base64(rest) => Ok(()),
+        _ => Err(InvalidId::new(
+            "key fingerprint", text, "is not SHA256: and 43 characters of base64",
+        )),
+    }
+);
+string_id!(
+    /// A public ssh key on one line, without a comment: its algorithm and its blob.
+    SshKey, "public key",
+    "^(ssh-ed25519|ecdsa-sha2-nistp256|sk-ssh-ed25519@openssh.com|sk-ecdsa-sha2-nistp256@openssh.com) [A-Za-z0-9+/]{40,600}={0,2}$",
+    |text| match text.split_once(' ') {
+        Some((algorithm, blob))
+            if SSH_ALGORITHMS.contains(&algorithm)
+                && (40..=602).contains(&blob.len())
+                && is_base64(blob) => Ok(()),
+        _ => Err(InvalidId::new("public key", text, "is not ALGORITHM BASE64")),
+    }
+);
+
+/// The algorithms a signing key may have. RSA is not among them: its only implementation at hand
+/// leaks by timing.
+pub const SSH_ALGORITHMS: [&str; 4] = [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+];
 
 impl ItemId {
     /// The two hex digits of the folder the item lives in (L2): SHA-256 of the lower-cased id,

@@ -9,6 +9,7 @@ pub mod decide;
 pub mod event;
 pub mod graph;
 pub mod id;
+pub mod keys;
 pub mod moment;
 pub mod refusal;
 pub mod schedule;

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
+use super::event::KeyRole;
 use super::id::{
-    AttemptAlias, AttemptId, ClaimId, ConstraintName, CriterionId, ExecutorId, ItemId, PrincipalId,
-    RequestId, RoleName, StepKey, WorkflowName,
+    AttemptAlias, AttemptId, ClaimId, ConstraintName, CriterionId, ExecutorId, Fingerprint, ItemId,
+    PrincipalId, RequestId, RoleName, StepKey, WorkflowName,
 };
 use super::transition::{AttemptPhase, ItemPhase};
 use super::workflow::Criterion;
@@ -177,6 +178,27 @@ pub enum Refusal {
     BadReturn { item: ItemId, step: StepKey, to: StepKey, why: &'static str },
     #[error("going back to {to} would void steps of {item} that are held")]
     VoidHeld { item: ItemId, to: StepKey, held: Vec<(StepKey, ExecutorId)> },
+    #[error("{fingerprint} cannot be the first key of this ledger: {why}")]
+    FirstKey { fingerprint: Fingerprint, why: &'static str },
+    #[error("{fingerprint} is a key of this ledger already, for {principal} as {}", role.word())]
+    KeyTaken {
+        fingerprint: Fingerprint,
+        principal: PrincipalId,
+        role: KeyRole,
+        not_after: Option<DateTime<Utc>>,
+    },
+    #[error("{fingerprint} was revoked by seal {seal} and does not come back")]
+    KeyGone { fingerprint: Fingerprint, seal: u64 },
+    #[error("no key of this ledger begins with `{}`", given.escape_debug())]
+    UnknownKey { given: String },
+    #[error("`{}` begins {} keys of this ledger", given.escape_debug(), matches.len())]
+    AmbiguousKey { given: String, matches: Vec<Fingerprint> },
+    #[error("{principal} has no owner's key, and only owners change the keys")]
+    NotOwner { principal: PrincipalId, owners: Vec<PrincipalId> },
+    #[error("{fingerprint} is the last owner's key without an end: nobody could add a key again")]
+    LastOwner { fingerprint: Fingerprint },
+    #[error("this ledger has no key, so no signature can be asked for")]
+    NoKeys,
     #[error("{0}")]
     Invalid(String),
 }
@@ -198,12 +220,15 @@ impl Refusal {
     #[must_use]
     pub fn kind(&self) -> RefusalKind {
         match self {
-            Self::Invalid(_) | Self::UnknownCriterion { .. } => RefusalKind::Invalid,
+            Self::Invalid(_) | Self::UnknownCriterion { .. } | Self::AmbiguousKey { .. } => {
+                RefusalKind::Invalid
+            }
             Self::UnknownItem { .. }
             | Self::UnknownStep { .. }
             | Self::UnknownAttempt { .. }
             | Self::UnknownClaim { .. }
-            | Self::UnknownWorkflow { .. } => RefusalKind::NotFound,
+            | Self::UnknownWorkflow { .. }
+            | Self::UnknownKey { .. } => RefusalKind::NotFound,
             Self::OtherPlan { .. }
             | Self::CaseTwin { .. }
             | Self::Held { .. }
@@ -211,7 +236,8 @@ impl Refusal {
             | Self::Finished { .. }
             | Self::StepDone { .. }
             | Self::RequestReused { .. }
-            | Self::AliasTaken { .. } => RefusalKind::Conflict,
+            | Self::AliasTaken { .. }
+            | Self::KeyTaken { .. } => RefusalKind::Conflict,
             Self::VersionTaken { .. }
             | Self::WorkflowRetired { .. }
             | Self::NotEffective { .. }
@@ -234,7 +260,12 @@ impl Refusal {
             | Self::SelfReview { .. }
             | Self::NoReturn { .. }
             | Self::BadReturn { .. }
-            | Self::VoidHeld { .. } => RefusalKind::Refused,
+            | Self::VoidHeld { .. }
+            | Self::FirstKey { .. }
+            | Self::KeyGone { .. }
+            | Self::NotOwner { .. }
+            | Self::LastOwner { .. }
+            | Self::NoKeys => RefusalKind::Refused,
         }
     }
 
@@ -279,6 +310,14 @@ impl Refusal {
             Self::NoReturn { .. } => "no-return-step",
             Self::BadReturn { .. } => "bad-return-step",
             Self::VoidHeld { .. } => "void-held",
+            Self::FirstKey { .. } => "first-key",
+            Self::KeyTaken { .. } => "key-taken",
+            Self::KeyGone { .. } => "key-revoked",
+            Self::UnknownKey { .. } => "unknown-key",
+            Self::AmbiguousKey { .. } => "ambiguous-key",
+            Self::NotOwner { .. } => "not-owner",
+            Self::LastOwner { .. } => "last-owner",
+            Self::NoKeys => "no-keys",
             Self::Invalid(_) => "invalid",
         }
     }

@@ -480,7 +480,7 @@ impl ItemState {
             events: 1,
             last_at: event.timestamp,
         };
-        item.note_request(event);
+        note_request(&mut item.requests, event);
         Ok(item)
     }
 
@@ -519,20 +519,8 @@ impl ItemState {
         if kind != EventKind::ScheduleDecided {
             self.last_at = self.last_at.max(event.timestamp);
         }
-        self.note_request(event);
+        note_request(&mut self.requests, event);
         Ok(())
-    }
-
-    /// Remembers the first fact of a request, so that asking again finds it (R1).
-    fn note_request(&mut self, event: &Event) {
-        if let Some(request) = &event.request {
-            self.requests.entry(request.id.clone()).or_insert_with(|| RequestSeen {
-                digest: request.digest.clone(),
-                event: event.id,
-                kind: event.kind().name().to_owned(),
-                attempt: event.attempt_id.clone(),
-            });
-        }
     }
 
     /// Queues a new attempt: by a decision or by a requeue.
@@ -894,6 +882,18 @@ impl ItemState {
     }
 }
 
+/// Remembers the first fact of a request, so that asking again finds it (R1).
+fn note_request(requests: &mut BTreeMap<RequestId, RequestSeen>, event: &Event) {
+    if let Some(request) = &event.request {
+        requests.entry(request.id.clone()).or_insert_with(|| RequestSeen {
+            digest: request.digest.clone(),
+            event: event.id,
+            kind: event.kind().name().to_owned(),
+            attempt: event.attempt_id.clone(),
+        });
+    }
+}
+
 fn end_of(event: &Event, this: &EventRef, outputs: &[Output], code: Option<&CodeSeen>) -> End {
     End {
         event: this.clone(),
@@ -960,6 +960,7 @@ pub struct LedgerState {
     pub workflows: BTreeMap<(super::id::WorkflowName, u32), PublishedWorkflow>,
     /// The latest value of each policy key.
     pub policy: BTreeMap<String, Vec<String>>,
+    pub requests: BTreeMap<RequestId, RequestSeen>,
     pub events: u32,
 }
 
@@ -1016,6 +1017,7 @@ impl LedgerState {
             EventData::PolicyChanged(data) => {
                 self.policy.insert(data.key.clone(), data.value.clone());
             }
+            // Which keys count goes by the seals, which are not seen here: `Keyring`.
             EventData::ActorKeyAdded(_)
             | EventData::ActorKeyRevoked(_)
             | EventData::CorrectionRecorded(_) => {}
@@ -1054,6 +1056,7 @@ impl LedgerState {
             }
         }
         self.events += 1;
+        note_request(&mut self.requests, event);
         Ok(())
     }
 

@@ -404,6 +404,7 @@ pub(super) fn seal(
         frontier: frontier.roots().to_vec(),
         committer: Committer { id: moment.actor.id.to_string(), program: settings.program.clone() },
         pattern: Pattern::Direct,
+        signed_by: None,
         recovery,
     }
 }

@@ -34,6 +34,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("terminal_size", &["config.rs"]),
+    ("ssh_key", &["artifact"]),
+    ("base64ct", &["artifact"]),
 ];
 
 /// How a name is written where it is used.

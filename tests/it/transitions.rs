@@ -8,9 +8,9 @@ use stepseal::domain::event::{
     ActorKeyAdded, ActorKeyRevoked, AttemptClaimed, AttemptCompleted, AttemptEnded,
     AttemptRequeued, BaselineIntegration, BaselineReverted, BlockerDeclared, BlockerResolved,
     ClaimLapsed, ClaimReleased, CorrectionAction, CorrectionRecorded, EventData, EventKind,
-    GateApproved, GateRejected, HandoffQuarantined, ItemEdited, MigrationRolledBack, OpenedStep,
-    OwnerTransferred, PolicyChanged, Reasoned, RequeueCause, ReviewDecided, ReviewFlagged,
-    ReviewSurvivor, ReworkRequested, ScheduleDecided, VoidStep, WorkItemMigrated,
+    GateApproved, GateRejected, HandoffQuarantined, ItemEdited, KeyRole, MigrationRolledBack,
+    OpenedStep, OwnerTransferred, PolicyChanged, Reasoned, RequeueCause, ReviewDecided,
+    ReviewFlagged, ReviewSurvivor, ReworkRequested, ScheduleDecided, VoidStep, WorkItemMigrated,
     WorkItemRegistered, WorkItemResumed, WorkflowPublished, WorkflowRetired,
 };
 use stepseal::domain::id::{AttemptId, ClaimId, Digest, EventId};
@@ -18,6 +18,11 @@ use stepseal::domain::state::{Illegal, ItemState};
 use stepseal::domain::transition::{AttemptPhase, ItemPhase, Lane, attempt_after, item_after};
 
 use crate::domain_kit::{Play, compile, gate, id, key, moment_at, uuid_of, who, work};
+
+/// A key and its fingerprint, as `ssh-keygen -l` prints it.
+const PUBLIC_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBAH/33KnIhsDlKF7IsPdtmVZkK8MsahXmwkDK7WSOkq";
+const FINGERPRINT: &str = "SHA256:NY5NtiVAYHsL2hYVobEZJGU5C+u3MnGzaDBW2V0sM08";
 
 /// A printed table: event and phase before to phase after.
 type Table = BTreeMap<(String, String), Option<String>>;
@@ -364,14 +369,17 @@ fn data(kind: EventKind, step: &str, number: u32, round: u32, decided: bool) -> 
             impact: None,
         }),
         EventKind::ActorKeyAdded => EventData::ActorKeyAdded(ActorKeyAdded {
-            key: "k".into(),
-            fingerprint: "f".into(),
+            fingerprint: id(FINGERPRINT),
+            public_key: id(PUBLIC_KEY),
             principal: id("ann"),
+            role: KeyRole::Owner,
+            not_after: None,
             reason: reason(),
         }),
         EventKind::ActorKeyRevoked => EventData::ActorKeyRevoked(ActorKeyRevoked {
-            fingerprint: "f".into(),
+            fingerprint: id(FINGERPRINT),
             reason: reason(),
+            compromised_since: None,
         }),
     }
 }

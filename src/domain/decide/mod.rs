@@ -5,10 +5,11 @@ mod claim;
 mod complete;
 mod flow;
 mod gate;
+mod key;
 mod register;
 
 use super::event::{Event, EventData, Link, Outcome, StepRef};
-use super::id::{AttemptId, ClaimId, ExecutorId, ItemId, RequestId, StepKey};
+use super::id::{AttemptId, ClaimId, ExecutorId, Fingerprint, ItemId, RequestId, StepKey};
 use super::moment::Moment;
 use super::refusal::Refusal;
 use super::schedule::{Answer, Schedule};
@@ -20,6 +21,7 @@ pub use claim::{Attest, Claim, inputs_digest};
 pub use complete::{Complete, Ending, Verified, outputs_digest};
 pub use flow::{ClearReview, FlagReview, Release, Requeue, Skip};
 pub use gate::{ApproveGate, RejectGate, gate_digest, void_set};
+pub use key::{AddKey, KeyAsk, KeyWorld, RevokeKey, decide_key};
 pub use register::Register;
 
 use chrono::{DateTime, Utc};
@@ -89,6 +91,10 @@ pub enum Unchanged {
     Cleared,
     /// The step was skipped before.
     Skipped,
+    /// The key counts already, for the same principal in the same role.
+    KeyAdded { fingerprint: Fingerprint },
+    /// The key was revoked before.
+    KeyRevoked { fingerprint: Fingerprint },
 }
 
 /// Judges an ask against the world.
