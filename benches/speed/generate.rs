@@ -87,7 +87,7 @@ fn workflow(steps: u64) -> (Workflow, Vec<u8>) {
     for step in 1..=steps {
         text.push_str(&format!(
             "{{\"key\":\"step-{step:04}\",\"title\":\"Build part {step} of the feature\",\
-             \"order\":{},\"parallelizable\":true}},",
+             \"group\":\"pair-{0:04}\",\"order\":{step},\"parallelizable\":true}},",
             step.div_ceil(2)
         ));
     }
