@@ -13,8 +13,7 @@ fn main() -> ExitCode {
     {
         return ExitCode::SUCCESS;
     }
-    cli::start_watchdog();
-    // Not locked: the log and the watchdog write to stderr too.
+    // Not locked: the log writes to stderr too.
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr());
     match Environment::of_process() {
         Ok(environment) => {

@@ -719,13 +719,25 @@ pub(super) fn ways_back(way: &WayBack, damaged: bool) -> Vec<Next> {
     if let Some(seen) = &way.seen {
         ways.push(move_back(&way.branch, seen));
     }
-    if damaged && way.file.is_none() {
-        let fsck = program(["git", "fsck", "--full"]);
-        ways.push(fsck.note("names its pack, to be replaced (docs/recovery.md#bad-object)"));
-        return ways;
-    }
-    if let Some(file) = &way.file {
-        ways.push(program(["rm", "-f"]).with([file.display().to_string()]));
+    let file = way.file.as_ref().map(|file| (file, file.extension().unwrap_or_default()));
+    match file {
+        // The index is made anew from the pack; where that fails the pack is damaged itself.
+        Some((file, end)) if end == "idx" || end == "pack" => {
+            let index = file.with_extension("idx").display().to_string();
+            let aside = format!("{index}.damaged");
+            ways.push(program(["mv", "-f", &index, &aside]));
+            let pack = file.with_extension("pack").display().to_string();
+            let again = program(["git", "index-pack", &pack]);
+            ways.push(again.note("fails if the pack is damaged (docs/recovery.md#bad-object)"));
+            return ways;
+        }
+        Some((file, _)) => ways.push(program(["rm", "-f"]).with([file.display().to_string()])),
+        // It is of another type: what names it is wrong.
+        None if damaged => {
+            ways.push(program(["git", "fsck"]));
+            return ways;
+        }
+        None => {}
     }
     ways.push(match (&way.remote, way.shallow) {
         (Some(remote), true) => program(["git", "fetch", "--unshallow", remote]),

@@ -363,22 +363,3 @@ pub fn start_log(environment: &Environment) {
     };
     drop(started);
 }
-
-/// Ends the process when a call into libgit2 makes no progress for ten seconds: a damaged pack
-/// must name its object, never hang a command (L6).
-#[expect(clippy::exit, reason = "the thread that would return is the one that hangs")]
-pub fn start_watchdog() {
-    let limit = std::time::Duration::from_secs(10);
-    std::thread::spawn(move || {
-        loop {
-            std::thread::park_timeout(std::time::Duration::from_secs(1));
-            if let Some(object) = ledger::stuck(limit) {
-                let text = format!(
-                    "error: reading object {object} makes no progress: it is damaged\n  next  git fsck\n"
-                );
-                drop(std::io::stderr().write_all(text.as_bytes()));
-                std::process::exit(Exit::Damaged.code().into());
-            }
-        }
-    });
-}

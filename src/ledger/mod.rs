@@ -14,6 +14,7 @@ mod index;
 mod init;
 mod lock;
 mod object;
+mod pack;
 mod progress;
 mod seen;
 mod snapshot;
@@ -21,7 +22,6 @@ mod store;
 mod transact;
 mod tree;
 mod verify;
-mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,7 +41,6 @@ pub use snapshot::{FORMAT, Snapshot};
 pub use store::Place;
 pub use transact::{Receipt, Verdict};
 pub use verify::{Class, Finding, Verified, VerifyOptions};
-pub use watch::stuck;
 
 use cache::Cache;
 use store::Store;

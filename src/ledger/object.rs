@@ -9,7 +9,7 @@ use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use git2::{ObjectType, Oid};
 
 /// The largest object this room reads; a ledger object is far smaller.
-const LIMIT: u64 = 256 * 1024 * 1024;
+pub(super) const LIMIT: u64 = 256 * 1024 * 1024;
 
 /// What is wrong with an object's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,8 @@ pub enum BadObject {
     TooLarge,
     #[error("is damaged in its pack")]
     Packed,
+    #[error("cannot be found, because the index of a pack is damaged")]
+    Index,
     #[error("is not of the expected type")]
     Type,
 }

@@ -6,13 +6,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use git2::{
-    ErrorClass, ErrorCode, ObjectType, OdbLookupFlags, Oid, Repository, RepositoryOpenFlags,
-};
+use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags};
 
 use super::error::{LedgerError, WayBack};
 use super::object::{self, BadObject, Commit, Person, Tree};
-use super::watch;
+use super::pack::{Fault, Packs};
 
 /// An opened repository and the ledger branch in it.
 pub(super) struct Store {
@@ -21,6 +19,7 @@ pub(super) struct Store {
     common: PathBuf,
     /// Loose object folders: the repository's own first, then its alternates.
     object_dirs: Vec<PathBuf>,
+    packs: Packs,
     reference: String,
     branch: String,
     /// Trees read in this process: they are immutable.
@@ -94,12 +93,10 @@ impl Store {
         .map_err(|error| open_error(&error, &place.dir))?;
         let common = repository.commondir().to_path_buf();
         refuse_partial(&repository)?;
-        let mut object_dirs = vec![common.join("objects")];
-        if let Ok(text) = std::fs::read_to_string(common.join("objects/info/alternates")) {
-            object_dirs.extend(text.lines().map(|line| common.join("objects").join(line)));
-        }
+        let object_dirs = with_alternates(common.join("objects"));
         Ok(Self {
             common,
+            packs: Packs::below(&object_dirs),
             object_dirs,
             reference: String::new(),
             branch: String::new(),
@@ -219,12 +216,9 @@ impl Store {
         })
     }
 
-    /// An object whose content does not read: which file holds it. One of another type is sound.
-    fn bad(&self, oid: Oid, why: BadObject) -> LedgerError {
-        let hex = oid.to_string();
-        let mut files = self.object_dirs.iter().map(|dir| loose_path(dir, &hex));
-        let file = files.find(|path| why != BadObject::Type && path.exists());
-        LedgerError::BadObject { oid: hex, why, way: self.way_back(file) }
+    /// An object whose content does not read, in this file; one of another type is sound.
+    fn bad(&self, oid: Oid, why: BadObject, file: Option<PathBuf>) -> LedgerError {
+        LedgerError::BadObject { oid: oid.to_string(), why, way: self.way_back(file) }
     }
 
     /// Remote-tracking branches of the ledger's name, as full reference names.
@@ -283,47 +277,61 @@ impl Store {
         loose_path(&self.object_dirs[0], &oid.to_string())
     }
 
-    /// Reads an object, whatever its storage, and checks its hash.
+    /// Reads an object, whatever its storage, and checks its hash. Where one copy is damaged
+    /// another serves.
     pub(super) fn read(&self, oid: Oid, kind: ObjectType) -> Result<Vec<u8>, LedgerError> {
         let hex = oid.to_string();
-        for (at, dir) in self.object_dirs.iter().enumerate() {
-            if !self.may_be_loose(at, dir, oid) {
-                continue;
-            }
+        let (mut damaged, mut passed_over) = (None, false);
+        let loose = |dir: &Path, damaged: &mut Option<(BadObject, PathBuf)>| {
             let path = loose_path(dir, &hex);
             match std::fs::read(&path) {
-                Ok(file) => {
-                    let bad = |why: BadObject| self.bad(oid, why);
-                    let (found, content) = object::inflate(&file, oid).map_err(bad)?;
-                    return if found == kind { Ok(content) } else { Err(bad(BadObject::Type)) };
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    self.was_not_loose(at, oid);
-                }
-                Err(error) => return Err(LedgerError::io("reading", &path, &error)),
+                Ok(file) => match object::inflate(&file, oid) {
+                    Ok((found, content)) if found == kind => Ok(Some(content)),
+                    // It is sound, and so is every copy of it.
+                    Ok(_) => Err(self.bad(oid, BadObject::Type, None)),
+                    Err(why) => {
+                        damaged.get_or_insert((why, path));
+                        Ok(None)
+                    }
+                },
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(LedgerError::io("reading", &path, &error)),
+            }
+        };
+        for (at, dir) in self.object_dirs.iter().enumerate() {
+            if !self.may_be_loose(at, dir, oid) {
+                passed_over = true;
+                continue;
+            }
+            match loose(dir, &mut damaged)? {
+                Some(content) => return Ok(content),
+                None => self.was_not_loose(at, oid),
             }
         }
-        let _watched = watch::call(oid);
-        let odb = self
-            .repository
-            .odb()
-            .map_err(|error| LedgerError::git("opening the objects", &error))?;
-        match odb.read(oid) {
-            Ok(found) if found.kind() == kind => Ok(found.data().to_vec()),
-            Ok(_) => Err(self.bad(oid, BadObject::Type)),
-            Err(error) if error.code() == ErrorCode::NotFound => {
-                Err(LedgerError::MissingObject { oid: hex, way: self.way_back(None) })
+        let why = match self.packs.read(oid) {
+            Ok(Some((found, content))) if found == kind => return Ok(content),
+            Ok(Some(_)) => return Err(self.bad(oid, BadObject::Type, None)),
+            Ok(None) => None,
+            Err(Fault::Bad { file, why }) => Some((why, file)),
+            Err(Fault::Io { file, error }) => {
+                return Err(LedgerError::io("reading", &file, &error));
             }
-            Err(error) if error.class() == ErrorClass::Os => {
-                Err(LedgerError::git("reading an object", &error))
+        };
+        // It may have come since its folder was listed.
+        for dir in self.object_dirs.iter().filter(|_| passed_over) {
+            if let Some(content) = loose(dir, &mut damaged)? {
+                return Ok(content);
             }
-            Err(_) => Err(self.bad(oid, BadObject::Packed)),
+        }
+        match damaged.or(why) {
+            Some((why, file)) => Err(self.bad(oid, why, Some(file))),
+            None => Err(LedgerError::MissingObject { oid: hex, way: self.way_back(None) }),
         }
     }
 
     /// Whether a folder of loose objects may hold one. A pass over a large packed ledger would ask
-    /// the disk in vain for every object, so after some misses the folder is listed once. An object
-    /// that comes later is then read by libgit2, which finds it all the same.
+    /// the disk in vain for every object, so after some misses the folder is listed once. What is
+    /// then found nowhere is asked for once more.
     fn may_be_loose(&self, at: usize, dir: &Path, oid: Oid) -> bool {
         let mut loose = self.loose.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let fan = loose.entry((at, oid.as_bytes()[0])).or_default();
@@ -349,7 +357,7 @@ impl Store {
 
     pub(super) fn commit(&self, oid: Oid) -> Result<Commit, LedgerError> {
         let bytes = self.read(oid, ObjectType::Commit)?;
-        object::parse_commit(&bytes).map_err(|why| self.bad(oid, why))
+        object::parse_commit(&bytes).map_err(|why| self.bad(oid, why, None))
     }
 
     pub(super) fn tree(&self, oid: Oid) -> Result<Arc<Tree>, LedgerError> {
@@ -358,7 +366,7 @@ impl Store {
             return Ok(tree.clone());
         }
         let bytes = self.read(oid, ObjectType::Tree)?;
-        let tree = Tree::parse(bytes).map_err(|why| self.bad(oid, why))?;
+        let tree = Tree::parse(bytes).map_err(|why| self.bad(oid, why, None))?;
         let tree = Arc::new(tree);
         // Bounded: a verify of a long history must not keep every tree it saw.
         if trees.bytes > TREES {
@@ -391,9 +399,7 @@ impl Store {
     /// Whether something is stored under this id, loose or in a pack known so far.
     fn is_stored(&self, oid: Oid) -> bool {
         let hex = oid.to_string();
-        let known = |odb: git2::Odb<'_>| odb.exists_ext(oid, OdbLookupFlags::NO_REFRESH);
-        self.object_dirs.iter().any(|dir| loose_path(dir, &hex).exists())
-            || self.repository.odb().is_ok_and(known)
+        self.object_dirs.iter().any(|dir| loose_path(dir, &hex).exists()) || self.packs.has(oid)
     }
 
     /// Puts a loose object in the place of a damaged one, in one step: it is never missing.
@@ -460,6 +466,24 @@ impl Store {
         }
         Ok(false)
     }
+}
+
+/// A folder of objects and those it borrows from, as git reads them: at most five deep.
+fn with_alternates(own: PathBuf) -> Vec<PathBuf> {
+    let mut folders = vec![(own, 0)];
+    let mut at = 0;
+    while at < folders.len() {
+        let (folder, depth) = folders[at].clone();
+        at += 1;
+        let named = std::fs::read_to_string(folder.join("info/alternates")).unwrap_or_default();
+        for line in named.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let other = folder.join(line);
+            if depth < 5 && folders.iter().all(|(known, _)| *known != other) {
+                folders.push((other, depth + 1));
+            }
+        }
+    }
+    folders.into_iter().map(|(folder, _)| folder).collect()
 }
 
 /// Where a loose object is below a folder of objects.

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -346,6 +347,22 @@ impl std::fmt::Display for Ran {
         }
         Ok(())
     }
+}
+
+/// A command that has to end within a time: none when it did not, and was killed.
+pub(crate) fn bounded(mut command: Command, limit: Duration) -> Option<Ran> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let begin = Instant::now();
+    while child.try_wait().expect("a child").is_none() {
+        if begin.elapsed() > limit {
+            child.kill().expect("kill -9");
+            drop(child.wait());
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Some(Ran::of(&child.wait_with_output().expect("it ended")))
 }
 
 /// A folder in memory, where the system has one that can be written.

@@ -4,6 +4,7 @@
 mod answers;
 mod architecture;
 mod crash;
+mod damage;
 mod determinism;
 mod disks;
 mod docs;

@@ -5,7 +5,7 @@
     reason = "damages files and bounds how long a command may take"
 )]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -13,7 +13,7 @@ use stepseal::artifact;
 use stepseal::domain::id::Digest;
 
 use super::forge::{self, BRANCH, Changes, last_seal, sealed, tip};
-use super::kit::{Ran, Room, parallel_workflow};
+use super::kit::{Ran, Room, bounded, parallel_workflow};
 
 /// Two items on two workflows: s001 done by agent-1 in both, s002 of WI-A held by agent-2.
 fn scene() -> Room {
@@ -616,21 +616,8 @@ fn damage(path: &std::path::Path, how: &str) {
 
 /// A command that ends soon, with exit 10, naming the object.
 fn ends(room: &Room, oid: &str, args: &[&str]) {
-    let begin = Instant::now();
-    let mut child = room
-        .stepseal(args)
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    while child.try_wait().expect("a child").is_none() {
-        if begin.elapsed() > Duration::from_secs(5) {
-            child.kill().expect("kill -9");
-            panic!("{args:?} hangs at {oid}");
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let ran = Ran::of(&child.wait_with_output().expect("it ended"));
+    let ran = bounded(room.stepseal(args), Duration::from_secs(5));
+    let ran = ran.unwrap_or_else(|| panic!("{args:?} hangs at {oid}"));
     assert_eq!(ran.code, 10, "{args:?} {oid} {ran}");
     assert!(format!("{}{}", ran.stdout, ran.stderr).contains(oid), "{args:?} {oid} {ran}");
 }
