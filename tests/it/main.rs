@@ -3,6 +3,7 @@
 
 mod answers;
 mod architecture;
+mod canary;
 mod crash;
 mod damage;
 mod determinism;

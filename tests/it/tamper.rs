@@ -13,7 +13,7 @@ use stepseal::artifact;
 use stepseal::domain::id::Digest;
 
 use super::forge::{self, BRANCH, Changes, last_seal, sealed, tip};
-use super::kit::{Ran, Room, bounded, parallel_workflow};
+use super::kit::{Ran, Room, bounded, figure, parallel_workflow, rounds};
 
 /// Two items on two workflows: s001 done by agent-1 in both, s002 of WI-A held by agent-2.
 fn scene() -> Room {
@@ -551,6 +551,49 @@ fn a_sound_fork() {
     std::fs::remove_dir_all(&caches).expect("the fork's caches");
     std::fs::rename(&aside, &caches).expect("the caches");
     not_what_was_seen(&room, "rewritten", &seen);
+}
+
+/// The branch moved back to any commit, and any fork from there that is sound in itself: named
+/// with what this clone saw, by a mark kept elsewhere too, and never written to (P14).
+#[test]
+fn every_way_back_and_every_fork_is_named() {
+    let base = scene();
+    let (seen, (size, root)) = (tip(&base), mark(&base));
+    let elsewhere = format!("{size} {root}");
+    let commits: usize =
+        base.git(&["rev-list", "--count", BRANCH]).trim().parse().expect("a count");
+    let mut cases = 0;
+    for back in (1..commits).step_by(rounds(3, 1)) {
+        let room = base.copy();
+        let caches = room.repo().join(".git/stepseal");
+        let aside = room.path().join("aside");
+        room.git(&["update-ref", BRANCH, &format!("{seen}~{back}")]);
+        std::fs::rename(&caches, &aside).expect("the caches");
+        let (code, said) = room.json(&["verify", "--mark", &elsewhere]);
+        assert_eq!((code, &said["findings"][0]["class"]), (10, &"cut-tail".into()), "{said:#}");
+        drop(std::fs::remove_dir_all(&caches));
+        std::fs::rename(&aside, &caches).expect("the caches");
+        not_what_was_seen(&room, "cut-tail", &seen);
+        // A clone that saw less goes on from there, until it is longer.
+        let room = base.copy();
+        let caches = room.repo().join(".git/stepseal");
+        let aside = room.path().join("aside");
+        std::fs::rename(&caches, &aside).expect("the caches");
+        room.git(&["update-ref", BRANCH, &format!("{seen}~{back}")]);
+        for n in 0..commits {
+            let item = format!("FORK-{n}");
+            let ran = room.run_as("fork", &["delegate", "--prompt", "Fork", "--work-item", &item]);
+            assert_eq!(ran.code, 0, "{ran}");
+        }
+        room.ok(&["verify", "--deep"]);
+        std::fs::remove_dir_all(&caches).expect("the fork's caches");
+        std::fs::rename(&aside, &caches).expect("the caches");
+        let (code, said) = room.json(&["verify", "--mark", &elsewhere]);
+        assert_eq!((code, &said["findings"][0]["class"]), (10, &"rewritten".into()), "{said:#}");
+        not_what_was_seen(&room, "rewritten", &seen);
+        cases += 2;
+    }
+    figure("P14", &format!("{cases} of {cases} ways back and forks named, 0 writes attempted"));
 }
 
 /// The same files under a commit that only its message tells apart.
