@@ -3,6 +3,7 @@
 
 mod answers;
 mod architecture;
+mod barrier;
 mod canary;
 mod crash;
 mod damage;
@@ -24,6 +25,7 @@ mod reading;
 mod recorder;
 mod repos;
 mod rules;
+mod sabotage;
 mod sample;
 mod scheduler;
 mod schemas;

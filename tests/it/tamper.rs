@@ -404,6 +404,29 @@ fn a_forged_next_seal_that_chains() {
     corrects(&room, None, &[], &commit);
 }
 
+/// It follows, names what the commit adds, and agrees with itself: but its root is over other
+/// bytes, so marks taken of it would prove a history that never was.
+#[test]
+fn a_seal_whose_root_is_of_other_files() {
+    let room = scene();
+    let path = event(&room, 5).replace("/000005-s002-attempt-claimed", "/000006-_item-item-edited");
+    let changes = Changes::from([(path.clone(), Some(b"{}\n".to_vec()))]);
+    let mut told = sealed(&room, changes, &[], |_| {});
+    let next = next_seal(&room);
+    let bytes = told.changes[&next].clone().expect("a seal");
+    let mut seal: artifact::Seal = artifact::decode(&bytes).expect("a seal");
+    let last = room.ledger_text(&last_seal(&room));
+    let last: artifact::Seal = artifact::decode(last.as_bytes()).expect("a seal");
+    let mut other = last.tree().expect("it agrees with itself");
+    other.push(artifact::leaf(&path, b"{ }\n"));
+    (seal.root, seal.frontier) = (other.root(), other.roots().to_vec());
+    assert!(seal.tree().is_some(), "it agrees with itself");
+    told.changes.insert(next.clone(), Some(artifact::encode(&seal)));
+    forge::write(&room, Some(&tip(&room)), &[told]);
+    names(&room, "broken-seal", Some(&next), None);
+    stops(&room, &next, "agent-3", &["claim", "--work-item", "WI-B", "--step", "s002"]);
+}
+
 /// A forged seal that follows rightly may call anything a correction: what it puts back must be
 /// what was there, also where that is the seal before it or the whole chain down to an old one.
 #[test]
