@@ -15,7 +15,7 @@ use super::verify::{DOCUMENTS, last_change, sealed_bytes};
 use super::{Class, Ledger, VerifyOptions};
 use crate::artifact::{self, Recovery, Restored, Seal};
 use crate::domain::event::{
-    Baseline, CorrectionAction, CorrectionRecorded, Event, EventData, Link, Outcome,
+    Baseline, CorrectionAction, CorrectionRecorded, Event, EventData, EventKind, Link, Outcome,
 };
 use crate::domain::id::{Digest, ItemId};
 use crate::domain::moment::Moment;
@@ -35,6 +35,16 @@ struct Plan {
     found: Option<Digest>,
     action: CorrectionAction,
     foreign_commit: Option<String>,
+}
+
+impl Plan {
+    /// The fact whose file this is; a decision is linked by nothing (L3).
+    fn corrects(&self) -> Option<Link> {
+        let bytes = self.right.as_ref()?;
+        let event = artifact::decode_event(bytes).ok()?;
+        let fact = event.kind() != EventKind::ScheduleDecided;
+        fact.then(|| Link { rel: "corrects".into(), id: event.id, sha256: Digest::of(bytes) })
+    }
 }
 
 impl Ledger {
@@ -180,7 +190,7 @@ impl Ledger {
                 },
                 next_action: "go on".into(),
                 baseline_integration: baseline,
-                links: links.clone(),
+                links: links.iter().cloned().chain(plan.corrects()).collect(),
                 request: moment.request.clone(),
                 data: EventData::CorrectionRecorded(CorrectionRecorded {
                     path: plan.path.clone(),

@@ -1,6 +1,7 @@
 //! One test binary: rules, readers, and the shipped binary in a sealed room.
 #![expect(clippy::disallowed_methods, reason = "tests start programs and touch the disk")]
 
+mod additive;
 mod answers;
 mod architecture;
 mod barrier;
