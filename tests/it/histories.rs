@@ -101,14 +101,14 @@ fn wild(play: &Play, mv: &Move) -> Ask {
 }
 
 /// Random steps and what is tried; every other move is wild.
-fn stories() -> impl Strategy<Value = (Vec<StepDefinition>, Vec<(bool, Move)>)> {
+pub(crate) fn stories() -> impl Strategy<Value = (Vec<StepDefinition>, Vec<(bool, Move)>)> {
     let wildness = vec(any::<bool>(), 64);
     (workflows(true), wildness, moves(64))
         .prop_map(|(steps, wild, moves)| (steps, wild.into_iter().zip(moves).collect()))
 }
 
 /// One turn of a story; refusals are read, and change nothing.
-fn turn(play: &mut Play, wildly: bool, mv: &Move) -> Result<(), TestCaseError> {
+pub(crate) fn turn(play: &mut Play, wildly: bool, mv: &Move) -> Result<(), TestCaseError> {
     if !wildly {
         play.play(mv);
         return Ok(());
@@ -154,7 +154,7 @@ fn turn(play: &mut Play, wildly: bool, mv: &Move) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn begin(steps: Vec<StepDefinition>) -> Play {
+pub(crate) fn begin(steps: Vec<StepDefinition>) -> Play {
     let mut play = Play::empty(compile(steps));
     let register = play.register(&[]);
     play.does(&who("delegator"), &register);

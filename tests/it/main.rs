@@ -24,6 +24,7 @@ mod plans;
 mod race;
 mod reading;
 mod recorder;
+mod reference;
 mod repos;
 mod rules;
 mod sabotage;
