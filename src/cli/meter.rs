@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::ui::cut;
+use super::ui::{cut, grouped};
 use crate::config::Environment;
 use crate::ledger::Progress;
 
@@ -85,20 +85,6 @@ fn sentence(verb: &str, progress: Progress) -> String {
     format!("{verb} {} {what}", grouped(done))
 }
 
-/// A count as people read it: `12,345`.
-#[must_use]
-pub(super) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -139,13 +125,6 @@ mod tests {
     }
 
     const STEP: Progress = Progress { what: "events", done: 12_345, of: 100_000 };
-
-    #[test]
-    fn counts_are_grouped_from_the_right() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(number), text);
-        }
-    }
 
     #[test]
     fn the_line_is_drawn_once_a_pause_and_taken_away() {

@@ -15,7 +15,7 @@ use super::meter::Meter;
 use crate::config::{Config, Environment, Pager, Size};
 use crate::ledger::Progress;
 use crate::process::{self, Feed};
-pub(super) use crate::report::{cut, plain};
+pub(super) use crate::report::{count, cut, grouped, plain};
 
 /// Where a command speaks.
 pub(super) struct Ui<'a> {

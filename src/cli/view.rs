@@ -155,6 +155,8 @@ views! {
     /// `claim --next` with nothing to claim.
     NothingView {
         outcome: String,
+        /// Items that cannot be read, and so were passed over.
+        stopped: Vec<ItemId>,
     }
 
     /// `brief`.

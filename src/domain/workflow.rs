@@ -56,6 +56,14 @@ pub struct Effective {
     pub to: Option<DateTime<Utc>>,
 }
 
+impl Effective {
+    /// Whether an item may start at a moment.
+    #[must_use]
+    pub fn holds(&self, now: DateTime<Utc>) -> bool {
+        self.from.is_none_or(|from| from <= now) && self.to.is_none_or(|to| now < to)
+    }
+}
+
 /// Reads RFC 3339 from a string, or from TOML's own date-time, which arrives as a one-entry map.
 fn instant<'de, D: Deserializer<'de>>(input: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     struct Instant;

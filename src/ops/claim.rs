@@ -5,7 +5,7 @@ use crate::domain::event::EventData;
 use crate::domain::id::{AttemptId, ClaimId, ItemId, RoleName, StepKey};
 use crate::domain::moment::Moment;
 use crate::domain::refusal::{Refusal, RefusalKind};
-use crate::ledger::{Ledger, LedgerError, Receipt, Row, Snapshot, Verdict};
+use crate::ledger::{Ledger, LedgerError, Portfolio, Receipt, Row, Snapshot, Verdict};
 
 /// A claim that holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +86,14 @@ fn original(
     }
 }
 
+/// What `claim --next` found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    pub claimed: Option<Claimed>,
+    /// Items that cannot be read, and so were passed over (L10).
+    pub stopped: Vec<ItemId>,
+}
+
 /// Claims the first ready step of the ledger: items by priority, then by registration, then by
 /// id; steps in launch order. Steps whose entry criteria are not attested are passed over.
 ///
@@ -97,15 +105,17 @@ pub fn claim_next(
     ledger: &Ledger,
     ask: &NextClaim,
     moment: &Moment,
-) -> Result<Receipt<Option<Claimed>>, LedgerError> {
+) -> Result<Receipt<Next>, LedgerError> {
     ledger.transact(moment, |snapshot| {
-        let mut rows = snapshot.portfolio()?.rows;
+        let Portfolio { mut rows, stopped } = snapshot.portfolio()?;
+        let stopped: Vec<ItemId> = stopped.into_iter().map(|stopped| stopped.id).collect();
+        let found = |claimed| Next { claimed, stopped: stopped.clone() };
         if let Some(item) = &ask.item {
             snapshot.known_item(item)?;
             rows.retain(|row| row.id == *item);
         }
         if let Some(claimed) = repeated(snapshot, &rows, moment)? {
-            return Ok(Verdict::Nothing(Some(claimed)));
+            return Ok(Verdict::Nothing(found(Some(claimed))));
         }
         if let Some(live) = snapshot.live_claim(&moment.actor.id)? {
             return Err(Refusal::ExecutorBusy {
@@ -130,10 +140,12 @@ pub fn claim_next(
                 };
                 match judge(snapshot, &row.id, &claim, moment) {
                     Ok(Verdict::Record { facts, definitions, workflow, value }) => {
-                        let value = Some(value);
+                        let value = found(Some(value));
                         return Ok(Verdict::Record { facts, definitions, workflow, value });
                     }
-                    Ok(Verdict::Nothing(value)) => return Ok(Verdict::Nothing(Some(value))),
+                    Ok(Verdict::Nothing(value)) => {
+                        return Ok(Verdict::Nothing(found(Some(value))));
+                    }
                     Err(LedgerError::Refused(refusal))
                         if refusal.kind() == RefusalKind::Refused =>
                     {
@@ -145,7 +157,7 @@ pub fn claim_next(
         }
         match refused {
             Some(refusal) => Err(LedgerError::Refused(refusal)),
-            None => Ok(Verdict::Nothing(None)),
+            None => Ok(Verdict::Nothing(found(None))),
         }
     })
 }

@@ -1,15 +1,16 @@
 //! A plan or a prompt becomes a registered item on a published workflow (docs/plans.md).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::artifact::{self, workflow_path};
 use crate::domain::decide::{Ask, Decided, Register};
 use crate::domain::event::{ImportedStep, PlanRef, WorkflowRef};
-use crate::domain::id::{ItemId, PrincipalId, WorkflowName};
+use crate::domain::id::{ItemId, PrincipalId, StepKey, WorkflowName};
 use crate::domain::moment::Moment;
 use crate::domain::refusal::Refusal;
 use crate::domain::workflow::{Workflow, WorkflowDefinition, builtin_default};
-use crate::ledger::{Ledger, LedgerError, Receipt, Snapshot, Verdict};
+use crate::ledger::{ItemFold, Ledger, LedgerError, Receipt, Snapshot, Verdict};
 use crate::plan::PlanDraft;
 
 /// What is asked for.
@@ -35,6 +36,8 @@ pub struct Delegated {
     pub imported: Vec<ImportedStep>,
     /// Open items with the same plan or title.
     pub twins: Vec<Twin>,
+    /// The gates the item has, where this plan, as it was read now, would give it others.
+    pub other_gates: Option<Vec<StepKey>>,
 }
 
 /// An item that may be the same work.
@@ -83,8 +86,13 @@ pub fn delegate(
             twin: snapshot.case_twin(&ask.item)?,
         };
         let twins = if known.is_none() { twins(snapshot, ask)? } else { Vec::new() };
+        let other_gates = match (&known, &ask.plan) {
+            (Some(fold), Some((draft, _))) => other_gates(fold, draft),
+            _ => None,
+        };
+        let workflow_of = reference.clone();
         let mut value =
-            Delegated { registered: true, workflow: reference.clone(), imported, twins };
+            Delegated { registered: true, workflow: workflow_of, imported, twins, other_gates };
         match snapshot.decide(&ask.item, &Ask::Register(Box::new(register)), moment)? {
             Decided::Facts(facts) => {
                 let definitions = bytes.map(|bytes| (path, bytes)).into_iter().collect();
@@ -96,6 +104,27 @@ pub fn delegate(
             }
         }
     })
+}
+
+/// An item's gates, unless the plan as it is read now gives the same ones, passed or not.
+fn other_gates(fold: &ItemFold, draft: &PlanDraft) -> Option<Vec<StepKey>> {
+    let has: BTreeMap<&StepKey, bool> = fold
+        .workflow
+        .steps()
+        .iter()
+        .zip(&fold.state.steps)
+        .filter(|(step, _)| step.is_gate())
+        .map(|(step, state)| (&step.key, state.imported.is_some()))
+        .collect();
+    let passed = |key: &StepKey| draft.imported.iter().any(|imported| imported.key == *key);
+    let would: BTreeMap<&StepKey, bool> = draft
+        .definition
+        .steps
+        .iter()
+        .filter(|step| step.gate.is_some())
+        .map(|step| (&step.key, passed(&step.key)))
+        .collect();
+    (has != would).then(|| has.into_keys().cloned().collect())
 }
 
 /// The workflow an item starts on, with its bytes where it is not published yet.

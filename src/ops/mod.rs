@@ -7,7 +7,7 @@ mod complete;
 mod delegate;
 mod output;
 
-pub use claim::{Claimed, NextClaim, claim, claim_next};
+pub use claim::{Claimed, Next, NextClaim, claim, claim_next};
 pub use complete::{CheckFailed, Checks, Completion, OpsError, complete};
 pub use delegate::{Delegated, Delegation, Dry, Twin, compiled, delegate, dry_run};
 pub use output::{OutputError, hash_output};

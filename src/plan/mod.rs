@@ -9,6 +9,7 @@ mod import;
 mod markdown;
 mod native;
 pub mod speckit;
+mod words;
 
 use import::is_tasks_file;
 pub use import::spec_folder;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::Deserialize;
 
-use super::{PlanDraft, PlanError, PlanFormat, Spot};
+use super::{PlanDraft, PlanError, PlanFormat, Spot, words};
 use crate::domain::id::Digest;
 use crate::domain::workflow::{Place, Problem, StepField, Workflow, WorkflowDefinition};
 
@@ -32,12 +32,12 @@ fn parse(text: &str, format: PlanFormat) -> Result<WorkflowDefinition, PlanError
     match format {
         PlanFormat::Toml => toml::from_str(text).map_err(|error| {
             let spot = error.span().map(|span| spot_of(text, span.start, span.end));
-            PlanError::new(error.message().to_owned(), spot)
+            complaint(error.message(), text, spot)
         }),
         PlanFormat::Json => serde_json::from_str(text).map_err(|error| {
             let whole = error.to_string();
             let message = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
-            PlanError::new(message, Some(json_spot(text, error.line(), error.column())))
+            complaint(&message, text, Some(json_spot(text, error.line(), error.column())))
         }),
         PlanFormat::Yaml | PlanFormat::SpecKit => yaml(text).map_err(|error| {
             let spot = error.location().map(|at| {
@@ -46,9 +46,29 @@ fn parse(text: &str, format: PlanFormat) -> Result<WorkflowDefinition, PlanError
                 let at = text.char_indices().nth(nth).map_or(text.len(), |(at, _)| at);
                 spot_of(text, at, at + 1)
             });
-            PlanError::new(yaml_message(&error), spot)
+            complaint(&yaml_message(&error), text, spot)
         }),
     }
+}
+
+/// A library's complaint in our own words, with the word it is about.
+fn complaint(message: &str, text: &str, spot: Option<Spot>) -> PlanError {
+    let found = spot.and_then(|spot| word_at(text, spot));
+    let said = words::said(message, found);
+    let length = found.map_or(1, |word| u32::try_from(word.chars().count()).unwrap_or(1));
+    let spot = spot.map(|spot| Spot { length: spot.length.max(length), ..spot });
+    let mut error = PlanError::new(said.message, spot);
+    error.hint = said.hint;
+    error
+}
+
+/// The plain word that stands at a place; none where a list, fields or quoted text begin.
+fn word_at(text: &str, spot: Spot) -> Option<&str> {
+    let line = text.lines().nth(spot.line.checked_sub(1)? as usize)?;
+    let start = line.char_indices().nth(spot.column.checked_sub(1)? as usize)?.0;
+    let word = line[start..].split([',', ']', '}', '#', ':', '=', '"']).next()?.trim_end();
+    let plain = word.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '+' | '.'));
+    (plain && word.chars().count() <= 60 && !word.starts_with("- ")).then_some(word)
 }
 
 fn yaml<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, serde_saphyr::Error> {

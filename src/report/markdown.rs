@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::item::{AttemptReport, ItemReport, StepReport};
 use super::mermaid::{self, TooBig};
-use super::text::{cut, plain};
+use super::text::{count, cut, plain};
 use crate::domain::event::Baseline;
 use crate::domain::id::ItemId;
 use crate::domain::workflow::Workflow;
@@ -265,10 +265,6 @@ fn anchor(item: &ItemId) -> String {
 
 fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-fn count(n: usize, one: &str) -> String {
-    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Untrusted text as Markdown that shows it and nothing else: no markup, no HTML, no link that

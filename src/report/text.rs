@@ -63,6 +63,26 @@ pub fn cut(line: &str, width: usize, ellipsis: &str) -> String {
     format!("{}{ellipsis}", cut.trim_end())
 }
 
+/// A count as people read it: `12,345`.
+#[must_use]
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count with its noun: `1 step`, `12,345 steps`.
+#[must_use]
+pub fn count(number: usize, one: &str) -> String {
+    format!("{} {one}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +105,13 @@ mod tests {
                 assert!(cut.width() <= width, "{cut} {width}");
                 assert!(cut == line || cut.ends_with('…'), "{cut} {width}");
             }
+        }
+    }
+
+    #[test]
+    fn counts_are_grouped_from_the_right() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
         }
     }
 }

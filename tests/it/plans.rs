@@ -111,7 +111,7 @@ fn hostile_files_are_refused_with_a_reason() {
         (1..9).map(|n| format!("b{n}: &b{n} [*a,*a,*a,*a,*a,*a,*a,*a]\n")).collect::<String>()
     );
     for (name, text, why) in [
-        ("w.yaml", "name: x\nname: y\nsteps: [{ key: a }]\n", "duplicate"),
+        ("w.yaml", "name: x\nname: y\nsteps: [{ key: a }]\n", "twice"),
         ("w.yaml", "name: x\nsteps: [{ key: a, parallelizable: yes }]\n", ""),
         ("w.yaml", "name: x\nsteps: []\n", "at least one step"),
         ("w.yaml", "name: x\nsteps: [{ key: a }, { key: A }]\n", "differ only in case"),
@@ -120,7 +120,7 @@ fn hostile_files_are_refused_with_a_reason() {
         ("w.yaml", bomb.as_str(), ""),
         ("w.json", "{\"name\": \"x\", \"steps\": [{\"key\": \"a\"}]} trailing", "trailing"),
         ("w.json", "{\"name\": \"x\", \"version\": 1e30, \"steps\": [{\"key\": \"a\"}]}", ""),
-        ("w.toml", "name = \"x\"\nname = \"y\"\n", "duplicate key"),
+        ("w.toml", "name = \"x\"\nname = \"y\"\n", "twice"),
         ("tasks.md", "<<<<<<< HEAD\n- [ ] T001 a\n", "conflict marker"),
         ("notes.md", "nothing to do here\n", "no plan"),
         ("tasks.md", "nothing to do here\n", "no tasks found"),

@@ -359,21 +359,51 @@ fn a_broken_workflow_shows_the_line_and_what_was_meant() {
     room.write("typo.toml", "name = \"t\"\n[[steps]]\nkey = \"a\"\nneed = [\"b\"]\n");
     assert_snapshot!(room.run(&["workflow", "show", "typo.toml"]), @r#"
     --- stderr
-    error: typo.toml: unknown field `need`, expected one of `key`, `order`, `title`, `description`, `role`, `parallelizable`, `needs`, `group`, `crossesGates`, `constraints`, `entry`, `exit`, `done`, `gate`, `execute`, `retry`, `source`
+    error: typo.toml: `need` is no field here
      --> typo.toml:4:1
       |
     4 | need = ["b"]
-      | ^^^^
+      | ^^^^ did you mean `needs`?
     [exit 2]
     "#);
     room.write("twice.json", "{\"name\": \"t\", \"steps\": [{\"key\": \"a\", \"key\": \"b\"}]}\n");
     assert_snapshot!(room.run(&["workflow", "show", "twice.json"]), @r#"
     --- stderr
-    error: twice.json: duplicate field `key`
+    error: twice.json: `key` stands here twice
      --> twice.json:1:42
       |
     1 | {"name": "t", "steps": [{"key": "a", "key": "b"}]}
       |                                          ^
+    [exit 2]
+    "#);
+    room.write("kind.yaml", "name: k\nversion: two\nsteps: [{ key: a, needs: b }]\n");
+    assert_snapshot!(room.run(&["workflow", "show", "kind.yaml"]), @r#"
+    --- stderr
+    error: kind.yaml: expected a whole number from 0 to 4294967295, found `two`
+     --> kind.yaml:2:10
+      |
+    2 | version: two
+      |          ^^^
+    [exit 2]
+    "#);
+    room.write("list.yaml", "name: k\nsteps:\n  - key: a\n    needs: b\n    gate: review\n");
+    assert_snapshot!(room.run(&["workflow", "show", "list.yaml"]), @r#"
+    --- stderr
+    error: list.yaml: expected a list, found `b`
+     --> list.yaml:4:12
+      |
+    4 |     needs: b
+      |            ^
+    [exit 2]
+    "#);
+    room.write("word.yaml", "name: k\nsteps:\n  - { key: a, gate: { kind: revew } }\n");
+    assert_snapshot!(room.run(&["workflow", "show", "word.yaml"]), @r#"
+    --- stderr
+    error: word.yaml: `revew` is not known here
+     --> word.yaml:3:29
+      |
+    3 |   - { key: a, gate: { kind: revew } }
+      |                             ^^^^^ did you mean `review`?
     [exit 2]
     "#);
     room.write("stepseal.toml", "[ledger]\nbranhc = \"x\"\n");
@@ -381,6 +411,129 @@ fn a_broken_workflow_shows_the_line_and_what_was_meant() {
     assert_eq!(ran.code, 2, "{ran}");
     assert!(ran.stderr.starts_with("error: unknown key ledger.branhc\n  --> "), "{ran}");
     assert!(ran.stderr.ends_with("stepseal.toml:2\n  did you mean ledger.branch?\n"), "{ran}");
+}
+
+/// What was asked for and cannot be had is said, and the hint is one that works.
+#[test]
+fn gates_of_an_item_that_is_there_are_compared() {
+    let room = albums();
+    room.ok(&DELEGATE);
+    let again = |gates: &str| room.run(&[&DELEGATE[..], &["--gates", gates]].concat());
+    assert_snapshot!(again("drop"), @r#"
+    --- stderr
+    error: ALBUMS was delegated with gates checkpoint-2, checkpoint-3, and --gates drop cannot change that
+      gates are decided one by one, or the plan is delegated as another item
+      next  stepseal status ALBUMS
+    [exit 6]
+    "#);
+    assert_snapshot!(again("keep"), @r#"
+    unchanged  ALBUMS is already on this plan (001-albums@1): nothing recorded
+    --- stderr
+    next  stepseal status ALBUMS
+    "#);
+    // Not asked for in words: said, and no failure.
+    room.write("stepseal.toml", "[plan]\ngates = \"drop\"\n");
+    assert_snapshot!(room.run(&DELEGATE), @r#"
+    unchanged  ALBUMS is already on this plan (001-albums@1): nothing recorded
+    --- stderr
+    warning: plan.gates is `drop` now, and ALBUMS was delegated with gates checkpoint-2, checkpoint-3: its gates stay
+    next  stepseal status ALBUMS
+    "#);
+    // A passed checkpoint that waits after all is another gate too.
+    let done = ALBUMS.replace("- [ ] T00", "- [x] T00");
+    let room = Room::with_ledger();
+    room.write("specs/001-albums/tasks.md", &done);
+    room.ok(&DELEGATE);
+    let ran = room.run(&[&DELEGATE[..], &["--gates", "ask"]].concat());
+    assert_eq!(ran.code, 6, "{ran}");
+    room.write("w.yaml", "name: w\nsteps: [{ key: a }]\n");
+    let ran = room.run(&["delegate", "--plan", "w.yaml", "--work-item", "W", "--gates", "drop"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(ran.stderr.contains("warning: --gates does nothing here"), "{ran}");
+}
+
+#[test]
+fn a_dry_run_knows_that_nothing_may_start_yet() {
+    let room = Room::with_ledger();
+    room.write(
+        "soon.yaml",
+        "name: soon\neffective: { from: 2026-12-01T00:00:00Z }\nsteps: [{ key: a }]\n",
+    );
+    assert_snapshot!(room.run(&["delegate", "--plan", "soon.yaml", "--dry-run"]), @r#"
+    soon  soon · native workflow, YAML
+    1 step: 1 task and 0 gates · never more than 1 at once
+
+    wave	phase	steps	
+    1		a	
+    --- stderr
+    warning: items may start on it from 2026-12-01T00:00:00+00:00: delegated now, it would be refused
+
+    dry run: nothing was recorded
+    "#);
+    let ran = room.run(&["delegate", "--plan", "soon.yaml"]);
+    assert_eq!(ran.code, 4, "as the dry run said: {ran}");
+}
+
+/// Whoever holds a step is told to end it, wherever it is: a claim would be refused.
+#[test]
+fn hints_know_what_the_executor_holds_elsewhere() {
+    let room = Room::with_ledger();
+    room.write(
+        "w.yaml",
+        "name: w\nsteps: [{ key: a }, { key: b, gate: { kind: review } }, { key: c }]\n",
+    );
+    for id in ["ONE", "TWO"] {
+        room.ok(&["delegate", "--plan", "w.yaml", "--work-item", id]);
+    }
+    let a = |id: &'static str| ["--work-item", id, "--step", "a"];
+    room.ok(&[&["claim"], &a("TWO")[..], &["--executor", "agent-2"]].concat());
+    let done = ["--outcome", "x", "--executor", "agent-2"];
+    room.ok(&[&["complete"], &a("TWO")[..], &done].concat());
+    room.ok(&[&["claim"], &a("ONE")[..]].concat());
+    let hint = "next  stepseal complete --work-item ONE --step a --outcome \"…\"        agent-1 holds it; one task at a time\n";
+    for args in [
+        &["gate", "approve", "--work-item", "TWO", "--step", "b", "--reason", "good"][..],
+        &["delegate", "--plan", "w.yaml", "--work-item", "THREE"],
+        &["status", "TWO"],
+        &["status"],
+        &["claim", "--work-item", "TWO", "--step", "a"],
+    ] {
+        let ran = room.run(args);
+        assert!(
+            ran.stderr.ends_with(hint) || ran.stderr.ends_with(&format!("  {hint}")),
+            "{args:?} {ran}"
+        );
+    }
+    // Somebody else may take it.
+    let ran = room.run_as("agent-3", &["status", "TWO"]);
+    assert!(ran.stderr.ends_with("next  stepseal claim --work-item TWO --step c\n"), "{ran}");
+}
+
+#[test]
+fn claim_next_says_what_it_passed_over() {
+    let room = Room::with_ledger();
+    for id in ["GOOD", "BAD"] {
+        room.ok(&["delegate", "--prompt", id, "--work-item", id]);
+    }
+    let path = room.ledger_file("BAD/000001-_item-work-item-registered.json");
+    room.tamper(&[(&path, Some("{}\n"))]);
+    let ran = room.run(&["claim", "--next"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(ran.stdout.starts_with("claimed  GOOD "), "{ran}");
+    assert!(
+        ran.stderr.contains("warning: BAD cannot be read and was passed over: stepseal verify\n"),
+        "{ran}"
+    );
+    let ran = room.run_as("agent-2", &["claim", "--next"]);
+    assert_snapshot!(ran, @r#"
+    nothing  is ready to be claimed
+    --- stderr
+    warning: BAD cannot be read and was passed over: stepseal verify
+    next  stepseal verify
+    [exit 1]
+    "#);
+    let (code, said) = room.json(&["claim", "--next", "--executor", "agent-2"]);
+    assert_eq!((code, &said["stopped"]), (1, &serde_json::json!(["BAD"])));
 }
 
 #[test]

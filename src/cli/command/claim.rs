@@ -2,13 +2,13 @@
 
 use super::super::Reply;
 use super::super::args::ClaimArgs;
-use super::super::error::{Failure, next};
+use super::super::error::{Failure, Next, next};
 use super::super::exit::Exit;
 use super::super::session::{Act, Code, Session};
 use super::super::ui::{Line, plain, said, short};
 use super::super::view::{ClaimView, NothingView};
 use super::brief::describe;
-use super::{Open, onwards};
+use super::{Asks, Open, onwards};
 use crate::domain::decide::{Attest, Claim};
 use crate::domain::id::{CriterionId, ItemId};
 use crate::domain::workflow::TimeLimit;
@@ -29,10 +29,25 @@ pub(super) fn run(args: &ClaimArgs, session: &Session) -> Result<Reply, Failure>
         let ask = NextClaim { item, role, attest, lease };
         let receipt = ops::claim_next(&act.ledger, &ask, &act.moment)
             .map_err(|error| session.ledger_failure(&error))?;
-        let Receipt { value, items, .. } = receipt;
-        let Some(claimed) = value else { return Ok(nothing()) };
-        let fold = items.get(&claimed.item).cloned();
-        return show(session, &act, &claimed, fold);
+        let Receipt { value: ops::Next { claimed, stopped }, items, .. } = receipt;
+        let mut reply = match claimed {
+            Some(claimed) => show(session, &act, &claimed, items.get(&claimed.item).cloned())?,
+            None => nothing(&stopped),
+        };
+        if !stopped.is_empty() {
+            let names: Vec<&str> = stopped.iter().take(8).map(ItemId::as_str).collect();
+            let more = match stopped.len().saturating_sub(names.len()) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let message = format!(
+                "{}{more} cannot be read and {} passed over: stepseal verify",
+                names.join(", "),
+                if stopped.len() == 1 { "was" } else { "were" }
+            );
+            reply.warnings.push((message, None));
+        }
+        return Ok(reply);
     }
     let Some(item) = item else {
         return Err(Failure::usage("name the item: --work-item ID, or take any: --next"));
@@ -43,8 +58,18 @@ pub(super) fn run(args: &ClaimArgs, session: &Session) -> Result<Reply, Failure>
         attest,
         lease,
     };
-    let receipt = ops::claim(&act.ledger, &item, &ask, &act.moment)
-        .map_err(|error| session.ledger_failure(&error))?;
+    let receipt = ops::claim(&act.ledger, &item, &ask, &act.moment).map_err(|error| {
+        let mut failure = session.ledger_failure(&error);
+        // Another step would be refused too while one is held.
+        let another = |next: &Next| next.argv.get(1).is_some_and(|verb| verb == "claim");
+        if failure.reason != "executor-busy"
+            && failure.next.iter().any(another)
+            && let Some(held) = Asks::acting(&act, session).held()
+        {
+            failure.next = vec![held];
+        }
+        failure
+    })?;
     let fold = receipt.items.get(&item).cloned();
     show(session, &act, &receipt.value, fold)
 }
@@ -59,11 +84,12 @@ fn lease(args: &ClaimArgs, session: &Session) -> Result<Option<u64>, Failure> {
     }
 }
 
-fn nothing() -> Reply {
-    let mut reply = Reply::new("claim-nothing", &NothingView { outcome: "nothing".into() });
+fn nothing(stopped: &[ItemId]) -> Reply {
+    let view = NothingView { outcome: "nothing".into(), stopped: stopped.to_vec() };
+    let mut reply = Reply::new("claim-nothing", &view);
     reply.exit = Exit::Nothing;
     reply.lines.push(said("nothing", "is ready to be claimed"));
-    reply.next.push(next(["status"]));
+    reply.next.push(next([if stopped.is_empty() { "status" } else { "verify" }]));
     reply
 }
 
@@ -136,8 +162,11 @@ fn show(
         complete = complete.with(["--executor", executor]);
     }
     let over = attempt.is_some_and(|attempt| attempt.phase.is_terminal());
-    reply.next =
-        if over { onwards(&claimed.item, &Open::of(&fold), session) } else { vec![complete] };
+    reply.next = if over {
+        onwards(&claimed.item, &Open::of(&fold), &Asks::acting(act, session))
+    } else {
+        vec![complete]
+    };
     // A record a line stays short on paper; the whole brief has its own verb.
     reply.lines.retain(|line| !matches!(line, Line::Blank));
     Ok(reply)

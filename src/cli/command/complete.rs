@@ -9,7 +9,7 @@ use super::super::exit::Exit;
 use super::super::session::{Code, Session};
 use super::super::ui::{Ui, said, shell, span};
 use super::super::view::{CheckView, CompleteView};
-use super::{Open, names, onwards};
+use super::{Asks, Open, names, onwards};
 use crate::domain::decide::{Complete, Ending, Verified};
 use crate::domain::event::{EventData, EventKind, Link};
 use crate::domain::id::{EventId, ItemId};
@@ -110,7 +110,7 @@ pub(super) fn run(
             done.attempt
         );
         reply.lines.push(said("unchanged", rest));
-        reply.next = onwards(&item, &open, session);
+        reply.next = onwards(&item, &open, &Asks::acting(&act, session));
         return Ok(reply);
     }
     for (criterion, run) in &done.checks {
@@ -155,8 +155,8 @@ pub(super) fn run(
         }
     }
     reply.next = match word {
-        "completed" => onwards(&item, &open, session),
-        _ if requeued.is_some() => onwards(&item, &open, session),
+        "completed" => onwards(&item, &open, &Asks::acting(&act, session)),
+        _ if requeued.is_some() => onwards(&item, &open, &Asks::acting(&act, session)),
         _ => vec![next(["requeue", "--work-item", item.as_str(), "--step", key.as_str()])],
     };
     Ok(reply)

@@ -10,9 +10,9 @@ use super::super::args::{DelegateArgs, FormatArg, GatesArg};
 use super::super::error::{self, Failure, next};
 use super::super::exit::Exit;
 use super::super::session::{Code, Session};
-use super::super::ui::{Line, Ui, plain, said, short};
+use super::super::ui::{Line, Ui, count, plain, said, short};
 use super::super::view::{DelegateView, DryRunView, DryStepView, WarningView};
-use super::{Open, names, onwards, workflow_name};
+use super::{Asks, Open, names, onwards, workflow_name};
 use crate::domain::event::{ImportedState, ImportedStep, PlanRef};
 use crate::domain::id::{Digest, ItemId, StepKey, slug};
 use crate::domain::workflow::{GateKind, Workflow};
@@ -55,6 +55,22 @@ pub(super) fn run(
         None => None,
     };
     let title = title(args, read.as_ref())?;
+    let idle =
+        args.gates.is_some() && read.as_ref().is_none_or(|read| read.draft.format.is_native());
+    let mut reply = delegate(args, session, read, title)?;
+    if idle {
+        let message = "--gates does nothing here: it is for the checkpoints of a plan";
+        reply.warnings.push((message.to_owned(), None));
+    }
+    Ok(reply)
+}
+
+fn delegate(
+    args: &DelegateArgs,
+    session: &Session,
+    read: Option<ReadPlan>,
+    title: Option<String>,
+) -> Result<Reply, Failure> {
     if args.dry_run {
         let Some(read) = &read else {
             return Err(Failure::usage("--dry-run needs a plan: --plan FILE"));
@@ -123,6 +139,9 @@ fn register(
     let receipt = ops::delegate(&act.ledger, &ask, &act.moment)
         .map_err(|error| session.ledger_failure(&error))?;
     let done = &receipt.value;
+    if let (false, Some(gates), Some(asked)) = (done.registered, &done.other_gates, args.gates) {
+        return Err(other_gates(&item, gates, asked));
+    }
     let of = |state| done.imported.iter().filter(|step| step.state == state).count();
     let (imported, skipped) = (of(ImportedState::Done), of(ImportedState::Skipped));
     let open = Open::now(&receipt, &act.ledger, &item, session)?;
@@ -148,6 +167,14 @@ fn register(
             None => format!("is registered already ({version})"),
         };
         reply.lines.push(said("unchanged", format!("{item} {on}: nothing recorded")));
+        if let Some(gates) = &done.other_gates {
+            let message = format!(
+                "plan.gates is `{}` now, and {item} was delegated with {}: its gates stay",
+                session.config.text("plan.gates"),
+                gates_of(gates)
+            );
+            reply.warnings.push((message, None));
+        }
         reply.next.push(next(["status", item.as_str()]));
         return Ok(reply);
     }
@@ -182,9 +209,32 @@ fn register(
         );
         reply.warnings.push((message, None));
     }
-    reply.next = onwards(&item, &open, session);
+    reply.next = onwards(&item, &open, &Asks::acting(&act, session));
     attest_hint(&mut reply, &receipt.items, &item, &open);
     Ok(reply)
+}
+
+/// Gates by name, or that there are none.
+fn gates_of(gates: &[StepKey]) -> String {
+    match gates {
+        [] => "no gates".to_owned(),
+        gates => format!("{} {}", if gates.len() == 1 { "gate" } else { "gates" }, names(gates, 6)),
+    }
+}
+
+/// What was asked of a plan's checkpoints is not what became of them when it was delegated.
+fn other_gates(item: &ItemId, gates: &[StepKey], asked: GatesArg) -> Failure {
+    use clap::ValueEnum as _;
+    let asked = asked.to_possible_value();
+    let asked = asked.as_ref().map_or("", |value| value.get_name());
+    let message = format!(
+        "{item} was delegated with {}, and --gates {asked} cannot change that",
+        gates_of(gates)
+    );
+    Failure::new(Exit::Conflict, "other-gates", message)
+        .data(serde_json::json!({ "workItemId": item, "gates": gates, "asked": asked }))
+        .note("gates are decided one by one, or the plan is delegated as another item")
+        .then(next(["status", item.as_str()]))
 }
 
 /// A claim that needs attestations says so, so that the hint works as it stands.
@@ -203,11 +253,6 @@ fn attest_hint(
     {
         next.argv.extend(["--attest".to_owned(), entry.join(",")]);
     }
-}
-
-/// `1 step`, `2 steps`.
-fn count(n: usize, one: &str) -> String {
-    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
 }
 
 fn warning_view(note: &PlanNote) -> WarningView {
@@ -334,11 +379,11 @@ fn dry_run(
         (0, skipped) => format!(" ({skipped} skipped)"),
         (done, skipped) => format!(" ({done} already done, {skipped} skipped)"),
     };
-    let gate_word = if gates == 1 { "gate" } else { "gates" };
     reply.lines.push(Line::Text(format!(
-        "{}: {}{already} and {gates} {gate_word} · never more than {widest} at once",
+        "{}: {}{already} and {} · never more than {widest} at once",
         count(steps.len(), "step"),
-        count(tasks, "task")
+        count(tasks, "task"),
+        count(gates, "gate")
     )));
     reply.lines.push(Line::Blank);
     wave_rows(&mut reply, &dry.workflow, &dry.imported, &waves);
@@ -350,6 +395,10 @@ fn dry_run(
         reply.warnings.push((plain(&note.message), Some(at)));
     }
     reply.aside = vec![Line::Blank, Line::Text("dry run: nothing was recorded".into())];
+    if let Some(early_or_late) = not_effective(&dry.workflow, session) {
+        reply.warnings.push((early_or_late, None));
+        return Ok(reply);
+    }
     // From stdin there is nothing left to read a second time.
     if read.path == "-" {
         return Ok(reply);
@@ -361,6 +410,22 @@ fn dry_run(
     }
     reply.next.push(go);
     Ok(reply)
+}
+
+/// Why no item may start on a workflow now, where it says from when and until when.
+fn not_effective(workflow: &Workflow, session: &Session) -> Option<String> {
+    let effective = workflow.effective.as_ref()?;
+    if effective.holds(session.now()) {
+        return None;
+    }
+    let say = |word: &str, at: Option<chrono::DateTime<chrono::Utc>>| {
+        at.map(|at| format!(" {word} {}", at.to_rfc3339())).unwrap_or_default()
+    };
+    Some(format!(
+        "items may start on it{}{}: delegated now, it would be refused",
+        say("from", effective.from),
+        say("until", effective.to)
+    ))
 }
 
 /// The flags of this command again, so that the hint delegates what was looked at.

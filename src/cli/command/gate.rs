@@ -6,7 +6,7 @@ use super::super::error::{Failure, next};
 use super::super::session::{Code, Session};
 use super::super::ui::said;
 use super::super::view::GateView;
-use super::{Open, names, onwards, step};
+use super::{Asks, Open, names, onwards, step};
 use crate::domain::decide::{ApproveGate, Ask, Decided, RejectGate, Unchanged};
 use crate::domain::event::{EventData, GateRejected};
 use crate::domain::id::{ItemId, StepKey};
@@ -97,7 +97,7 @@ fn approve(args: &ApproveArgs, session: &Session) -> Result<Reply, Failure> {
     reply.recorded = receipt.value.is_none();
     reply.lines = lines;
     reply.next = match &open {
-        Some(open) => onwards(&item, open, session),
+        Some(open) => onwards(&item, open, &Asks::acting(&act, session)),
         None => vec![next(["status", item.as_str()])],
     };
     Ok(reply)
@@ -188,7 +188,7 @@ fn reject(args: &RejectArgs, session: &Session) -> Result<Reply, Failure> {
     reply.recorded = receipt.value.is_none();
     reply.lines = lines;
     reply.next = match &open {
-        Some(open) => onwards(&item, open, session),
+        Some(open) => onwards(&item, open, &Asks::acting(&act, session)),
         None => vec![next(["status", item.as_str()])],
     };
     Ok(reply)

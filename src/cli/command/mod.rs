@@ -23,10 +23,10 @@ mod workflow;
 
 use super::Reply;
 use super::args::Command;
-use super::error::Failure;
-use super::session::Session;
+use super::error::{Failure, Next, next};
+use super::session::{Act, Session};
 use super::ui::Ui;
-use crate::domain::id::{ItemId, StepKey, WorkflowName};
+use crate::domain::id::{ExecutorId, ItemId, StepKey, WorkflowName};
 use crate::domain::schedule::{Answer, Schedule};
 use crate::domain::workflow::Workflow;
 use crate::ledger::{ItemFold, Ledger, Receipt};
@@ -168,22 +168,56 @@ fn names(keys: &[StepKey], most: usize) -> String {
     format!("{}{more}", named.join(", "))
 }
 
+/// Who is told what to type next, and where what they hold is found.
+struct Asks<'a> {
+    ledger: &'a Ledger,
+    session: &'a Session,
+    executor: Option<ExecutorId>,
+}
+
+impl<'a> Asks<'a> {
+    /// Whoever acted.
+    fn acting(act: &'a Act, session: &'a Session) -> Self {
+        Self { ledger: &act.ledger, session, executor: Some(act.moment.actor.id.clone()) }
+    }
+
+    /// Whoever reads, where they said who they are.
+    fn reading(ledger: &'a Ledger, session: &'a Session) -> Self {
+        let executor = session.asker().executor.and_then(|id| id.parse().ok());
+        Self { ledger, session, executor }
+    }
+
+    /// One task at a time: the command that ends what the executor holds, wherever that is.
+    fn held(&self) -> Option<Next> {
+        let executor = self.executor.as_ref()?;
+        // A hint that cannot be had is none: the answer is said all the same.
+        let live = self.ledger.snapshot().ok()?.live_claim(executor).ok()??;
+        let words =
+            ["complete", "--work-item", live.item.as_str(), "--step", live.attempt.key().as_str()];
+        let held = self.named(next(words)).with(["--outcome", "…"]);
+        Some(held.note(format!("{executor} holds it; one task at a time")))
+    }
+
+    /// A command with the executor that was named for this one.
+    fn named(&self, next: Next) -> Next {
+        match &self.session.who.executor {
+            Some(executor) => next.with(["--executor", executor]),
+            None => next,
+        }
+    }
+}
+
 /// What to type after an act on an item: claim what is ready, decide what waits, or look.
-fn onwards(item: &ItemId, open: &Open, session: &Session) -> Vec<super::error::Next> {
-    use super::error::next;
-    let executor = session.who.executor.as_ref();
-    let with = |next: super::error::Next| match executor {
-        Some(executor) => next.with(["--executor", executor]),
-        None => next,
-    };
+fn onwards(item: &ItemId, open: &Open, asks: &Asks<'_>) -> Vec<Next> {
     // One task at a time: who holds a step of this item is told to end it.
-    let asker = session.asker().executor;
-    if let Some((step, _)) = open.held.iter().find(|(_, by)| Some(by) == asker.as_ref()) {
+    let own = asks.executor.as_ref().map(ExecutorId::as_str);
+    if let Some((step, _)) = open.held.iter().find(|(_, by)| Some(by.as_str()) == own) {
         let words = ["complete", "--work-item", item.as_str(), "--step", step.as_str()];
-        return vec![with(next(words).with(["--outcome", "…"]))];
+        return vec![asks.named(next(words)).with(["--outcome", "…"])];
     }
     if let Some(step) = open.ready.first() {
-        return vec![with(next(["claim", "--work-item", item.as_str(), "--step", step.as_str()]))];
+        let claim = next(["claim", "--work-item", item.as_str(), "--step", step.as_str()]);
+        return vec![asks.held().unwrap_or_else(|| asks.named(claim))];
     }
     if let Some(gate) = open.gates.first() {
         let approve = ["gate", "approve", "--work-item", item.as_str(), "--step", gate.as_str()];

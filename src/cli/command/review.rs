@@ -6,7 +6,7 @@ use super::super::error::{Failure, next};
 use super::super::session::{Code, Session};
 use super::super::ui::said;
 use super::super::view::ReviewView;
-use super::{Open, onwards, step};
+use super::{Asks, Open, onwards, step};
 use crate::domain::decide::{Ask, ClearReview, FlagReview};
 use crate::domain::id::ItemId;
 
@@ -57,7 +57,7 @@ pub(super) fn run(args: &ReviewCommand, session: &Session) -> Result<Reply, Fail
                 if !open.ready.is_empty() {
                     reply.lines.push(said("ready", open.ready_words()));
                 }
-                reply.next = onwards(&item, &open, session);
+                reply.next = onwards(&item, &open, &Asks::acting(&act, session));
             }
         }
         (false, _) => {

@@ -5,14 +5,13 @@ use chrono::{DateTime, Utc};
 use super::super::Reply;
 use super::super::args::{SortArg, StatusArgs};
 use super::super::error::{Failure, next, refusal};
-use super::super::meter::grouped;
 use super::super::session::Session;
-use super::super::ui::{Line, Ui, clock, plain, shell, short, span};
+use super::super::ui::{Line, Ui, clock, count, grouped, plain, shell, short, span};
 use super::super::view::{
     HolderView, ItemView, PortfolioItem, PortfolioView, StoppedItem, WhyNotFact, WhyNotView,
 };
 use super::which::Which;
-use super::{Open, names, onwards};
+use super::{Asks, Open, names, onwards};
 use crate::domain::id::{ItemId, StepKey};
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule::{Answer, Hold, Schedule};
@@ -42,7 +41,7 @@ pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
         let mut portfolio = snapshot.portfolio().map_err(|error| session.ledger_failure(&error))?;
         let items = portfolio.rows.len();
         portfolio.rows = which.rows(portfolio.rows, &snapshot, session)?;
-        return Ok(everything(args, items, portfolio, session, ui));
+        return Ok(everything(args, items, portfolio, &Asks::reading(&ledger, session), ui));
     };
     if args.which.is_given() || args.all || args.limit.is_some() || args.sort.is_some() {
         return Err(Failure::usage(
@@ -52,8 +51,8 @@ pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
     let item: ItemId = given.parse()?;
     let fold = snapshot.known_item(&item).map_err(|error| session.ledger_failure(&error))?;
     match &args.why_not {
-        Some(step) => why_not(&fold, step, session),
-        None => Ok(one(&fold, session)),
+        Some(step) => why_not(&fold, step, &Asks::reading(&ledger, session)),
+        None => Ok(one(&fold, &Asks::reading(&ledger, session))),
     }
 }
 
@@ -104,9 +103,10 @@ fn everything(
     args: &StatusArgs,
     items: usize,
     portfolio: Portfolio,
-    session: &Session,
+    asks: &Asks<'_>,
     ui: &Ui<'_>,
 ) -> Reply {
+    let session = asks.session;
     let data = ui.json || ui.quiet;
     let sort = args.sort.unwrap_or(if data { SortArg::Id } else { SortArg::Attention });
     let Portfolio { mut rows, stopped } = portfolio;
@@ -160,7 +160,7 @@ fn everything(
     }
     if total == 0 && stopped.is_empty() {
         if items > 0 {
-            let text = format!("none of {} fits", count(items, "item", "items"));
+            let text = format!("none of {} fits", count(items, "item"));
             reply.lines.push(Line::Text(text));
             reply.next.push(next(["status"]));
             return reply;
@@ -173,7 +173,7 @@ fn everything(
     if !stopped.is_empty() {
         reply.next.push(next(["verify"]));
     } else if ready {
-        reply.next.push(next(["claim", "--next"]));
+        reply.next.push(asks.held().unwrap_or_else(|| next(["claim", "--next"])));
     } else if let Some(item) = unfinished {
         reply.next.push(next(["status", item.as_str()]));
     }
@@ -186,17 +186,9 @@ fn summary(rows: &[Row]) -> String {
     let held: usize = rows.iter().map(|row| row.in_progress.len()).sum();
     let working = match held {
         0 => "nobody working".to_owned(),
-        n => count(n, "step held", "steps held"),
+        n => format!("{} held", count(n, "step")),
     };
-    format!(
-        "{} · {} · {working}",
-        count(rows.len(), "item", "items"),
-        count(ready as usize, "step ready", "steps ready")
-    )
-}
-
-fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(n), if n == 1 { one } else { many })
+    format!("{} · {} ready · {working}", count(rows.len(), "item"), count(ready as usize, "step"))
 }
 
 /// The cells of one item.
@@ -269,7 +261,8 @@ fn compare(a: &Row, b: &Row, sort: SortArg) -> std::cmp::Ordering {
     order.then_with(|| a.id.cmp(&b.id))
 }
 
-fn one(fold: &ItemFold, session: &Session) -> Reply {
+fn one(fold: &ItemFold, asks: &Asks<'_>) -> Reply {
+    let session = asks.session;
     let report = report::item(&fold.workflow, &fold.state);
     let mut reply = Reply::new("status", &ItemView { item: report.clone() });
     let now = session.now();
@@ -323,7 +316,7 @@ fn one(fold: &ItemFold, session: &Session) -> Reply {
             let words = ["complete", "--work-item", id, "--step", step.as_str()];
             vec![next(words).with(["--outcome", "…"])]
         }
-        None => onwards(&report.work_item_id, &open, session)
+        None => onwards(&report.work_item_id, &open, asks)
             .into_iter()
             .filter(|next| next.argv.get(1).is_none_or(|verb| verb != "status"))
             .collect(),
@@ -421,7 +414,8 @@ fn step_rows(lines: &mut Vec<Line>, report: &ItemReport, session: &Session) {
 }
 
 /// Every fact that keeps a step from starting.
-fn why_not(fold: &ItemFold, step: &str, session: &Session) -> Result<Reply, Failure> {
+fn why_not(fold: &ItemFold, step: &str, asks: &Asks<'_>) -> Result<Reply, Failure> {
+    let session = asks.session;
     let key: StepKey = step.parse()?;
     let ItemFold { workflow, state, .. } = fold;
     let at = workflow.position(&key).ok_or_else(|| {
@@ -471,7 +465,7 @@ fn why_not(fold: &ItemFold, step: &str, session: &Session) -> Result<Reply, Fail
             .collect();
         reply.lines.push(Line::Row(vec!["opens when".into(), shown.join(" → ")]));
     }
-    reply.next = onwards(&state.id, &Open::of(fold), session);
+    reply.next = onwards(&state.id, &Open::of(fold), asks);
     Ok(reply)
 }
 

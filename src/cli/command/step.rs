@@ -6,7 +6,7 @@ use super::super::error::Failure;
 use super::super::session::{Code, Session};
 use super::super::ui::said;
 use super::super::view::StepView;
-use super::{Open, fold_now, names, onwards};
+use super::{Asks, Open, fold_now, names, onwards};
 use crate::domain::decide::{Ask, Decided, Release, Requeue, Skip, Unchanged};
 use crate::domain::event::EventKind;
 use crate::domain::id::{ItemId, StepKey};
@@ -126,6 +126,6 @@ fn act(
     } else if !open.gates.is_empty() {
         reply.lines.push(said("decide", names(&open.gates, 8)));
     }
-    reply.next = onwards(&item, &open, session);
+    reply.next = onwards(&item, &open, &Asks::acting(&act, session));
     Ok(reply)
 }

@@ -8,7 +8,7 @@ use super::super::args::VerifyArgs;
 use super::super::error::{Failure, move_back, next, ways_back};
 use super::super::exit::Exit;
 use super::super::session::Session;
-use super::super::ui::{Line, plain, said};
+use super::super::ui::{Line, count, plain, said};
 use super::super::view::{CorrectedView, FindingView, VerifyView};
 use crate::artifact::Mark;
 use crate::ledger::{Class, Finding, Verified, VerifyOptions};
@@ -60,7 +60,6 @@ fn show(report: &Verified, branch: &str, deep: bool, millis: u128) -> Reply {
         },
     );
     reply.exit = exit;
-    let plural = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
     for (path, commit) in &report.corrected {
         reply.lines.push(said("corrected", format!("{path}, damaged by commit {}", &commit[..7])));
     }
@@ -70,10 +69,10 @@ fn show(report: &Verified, branch: &str, deep: bool, millis: u128) -> Reply {
             "verified",
             format!(
                 "{}, {}, {}, {} in {millis} ms",
-                plural(seals, "seal"),
-                plural(report.events, "event"),
-                plural(report.definitions, "workflow definition"),
-                plural(report.items, "item"),
+                count(seals, "seal"),
+                count(report.events, "event"),
+                count(report.definitions, "workflow definition"),
+                count(report.items, "item"),
             ),
         ));
         let deep = if deep { ", every commit" } else { "" };

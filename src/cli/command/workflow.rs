@@ -4,7 +4,7 @@ use super::super::Reply;
 use super::super::args::{WorkflowArgs, WorkflowCommand};
 use super::super::error::{self, Failure, next};
 use super::super::session::Session;
-use super::super::ui::{Line, Ui, plain, short};
+use super::super::ui::{Line, Ui, count, plain, short};
 use super::super::view::{GraphView, WorkflowView};
 use super::delegate::{dry_steps, read_plan};
 use super::names;
@@ -121,12 +121,14 @@ fn show(found: &Found) -> Reply {
         None => String::new(),
     };
     let published = if found.file.is_some() { " · a file" } else { " · published" };
+    let title = workflow.title.as_deref().map(|title| format!("  {}", plain(title)));
     reply.lines.push(Line::Text(format!(
-        "{}@{}  {} · {} steps, {gates} gates{effective}{published}",
+        "{}@{}{} · {}, {}{effective}{published}",
         reference.name,
         reference.version,
-        plain(workflow.title.as_deref().unwrap_or("")),
-        workflow.steps().len(),
+        title.unwrap_or_default(),
+        count(workflow.steps().len(), "step"),
+        count(gates, "gate"),
     )));
     reply.lines.push(Line::Blank);
     let mut last = None;

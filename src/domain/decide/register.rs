@@ -116,14 +116,13 @@ fn startable(world: World<'_>, workflow: &Workflow, moment: &Moment) -> Result<(
         }
         _ => {}
     }
-    if let Some(Effective { from, to }) = workflow.effective.clone() {
-        let early = from.is_some_and(|from| moment.now() < from);
-        let late = to.is_some_and(|to| moment.now() >= to);
-        if early || late {
-            return Err(Refusal::NotEffective { name, version, from, to });
+    match workflow.effective.clone() {
+        Some(effective) if !effective.holds(moment.now()) => {
+            let Effective { from, to } = effective;
+            Err(Refusal::NotEffective { name, version, from, to })
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn published(workflow: &Workflow, path: &str, moment: &Moment) -> Event {
