@@ -407,8 +407,7 @@ views! {
         schedule: ScheduleDoc,
         /// The facts as handoff artifacts, by time, step order, key, attempt and id; what was
         /// decided from them is the schedule.
-        #[schemars(with = "Vec<Value>")]
-        artifacts: Vec<Box<RawValue>>,
+        artifacts: Vec<Value>,
     }
 
     /// One line of `log --json`.

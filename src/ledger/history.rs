@@ -3,6 +3,7 @@
 use std::vec::IntoIter;
 
 use chrono::{DateTime, Utc};
+use git2::Oid;
 
 use super::error::{LedgerError, Stop};
 use super::fold::{self, Problem, Sealed};
@@ -30,6 +31,8 @@ pub struct Entry {
     pub at: Option<DateTime<Utc>>,
     /// The digest its seal names.
     sha256: Option<Digest>,
+    /// Its file, where the folder was read already.
+    file: Option<Oid>,
 }
 
 /// A history, as an iterator: each step reads one seal at most.
@@ -79,7 +82,7 @@ impl<'s> Snapshot<'s> {
                 let found = Box::new(Stop::new(&path, "is no event file"));
                 LedgerError::ItemStopped { item: id.clone(), found }
             })?;
-            entries.push(Entry { path, named, at: None, sha256: None });
+            entries.push(Entry { path, named, at: None, sha256: None, file: Some(file.oid) });
         }
         if direction == Direction::NewestFirst {
             entries.reverse();
@@ -102,10 +105,14 @@ impl<'s> Snapshot<'s> {
             None => ledger_problem(problem),
         };
         let stop = |what: &str| Problem::Stop(Box::new(Stop::new(&entry.path, what)));
-        let file = tree::find(self.store, self.root, &entry.path)?
-            .filter(|file| !file.is_folder())
-            .ok_or_else(|| problem(stop("is missing")))?;
-        let sealed = fold::read_event(self.store, &entry.path, file.oid).map_err(problem)?;
+        let file = match entry.file {
+            Some(file) => file,
+            None => tree::find(self.store, self.root, &entry.path)?
+                .filter(|file| !file.is_folder())
+                .map(|file| file.oid)
+                .ok_or_else(|| problem(stop("is missing")))?,
+        };
+        let sealed = fold::read_event(self.store, &entry.path, file).map_err(problem)?;
         match &entry.sha256 {
             Some(sha256) if *sha256 != sealed.sha256 => {
                 let mut found = Stop::new(&entry.path, "has other bytes than sealed");
@@ -141,7 +148,7 @@ impl<'s> Snapshot<'s> {
         let at = (seal.pattern == Pattern::Direct).then_some(seal.timestamp);
         let entry = |file: artifact::SealedFile| {
             let named = artifact::parse_event_path(&file.path)?;
-            Some(Entry { path: file.path, named, at, sha256: Some(file.sha256) })
+            Some(Entry { path: file.path, named, at, sha256: Some(file.sha256), file: None })
         };
         Ok(seal.artifacts.into_iter().filter_map(entry).collect())
     }

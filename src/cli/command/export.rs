@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use tempfile::{NamedTempFile, SpooledTempFile};
 
 use super::super::Reply;
@@ -21,12 +20,13 @@ use super::super::error::{Failure, next};
 use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::ui::{Ui, said};
-use super::super::view::{ExportItem, FilesView, TreeView};
+use super::super::view::{FilesView, TreeView};
 use crate::artifact::{self, ScheduleDoc};
-use crate::domain::event::WorkflowRef;
+use crate::domain::event::{EventKind, WorkflowRef};
 use crate::domain::id::{AttemptId, ItemId};
-use crate::domain::state::is_system;
-use crate::ledger::{ItemFold, Progress, Row, Sealed, Snapshot, Stopped};
+use crate::ledger::{
+    Direction, Entry, ItemFold, LedgerError, Progress, Row, Sealed, Snapshot, Stopped,
+};
 use crate::report::{self, Csv, ItemReport, Overview, Table, Unreadable};
 
 /// How much of a page is kept in memory before it goes to a temporary file.
@@ -257,8 +257,15 @@ impl<'s> Chosen<'s> {
     /// An item's facts in an order that their own content gives. Which fact a decision follows
     /// depends on the order of recording; what was decided is the schedule.
     fn facts(&self, item: &ItemId) -> Result<Vec<Sealed>, Failure> {
-        let events = self.snapshot.events(item);
-        Ok(ordered(events.map_err(|error| self.session.ledger_failure(&error))?))
+        let history = self.snapshot.item_history(item, Direction::OldestFirst);
+        let facts: Result<Vec<Sealed>, LedgerError> = history.and_then(|history| {
+            let fact = |entry: &Entry| entry.named.kind != EventKind::ScheduleDecided;
+            history
+                .filter(|entry| entry.as_ref().map_or(true, fact))
+                .map(|entry| self.snapshot.read(&entry?))
+                .collect()
+        });
+        Ok(ordered(facts.map_err(|error| self.session.ledger_failure(&error))?))
     }
 
     fn ledger_facts(&self) -> Result<Vec<Sealed>, Failure> {
@@ -281,29 +288,25 @@ impl<'s> Chosen<'s> {
         self.each(ui, |fold, item| {
             used.insert(fold.workflow.reference.clone());
             let facts = self.facts(&fold.state.id)?;
-            let item = ExportItem {
-                item,
-                schedule: ScheduleDoc::of(&fold.workflow, &fold.state),
-                artifacts: facts.iter().map(|sealed| as_sealed(sealed, 2)).collect(),
-            };
-            list.add(&item)
+            let schedule = ScheduleDoc::of(&fold.workflow, &fold.state);
+            list.add(&whole_item(&item, &schedule, &facts))
         })?;
         list.close()?;
         let mut list = List::open("workflows", page)?;
         for reference in &used {
             let bytes = self.snapshot.definition(reference);
             let bytes = bytes.map_err(|error| self.session.ledger_failure(&error))?;
-            list.add(&verbatim(&bytes, 0))?;
+            list.add(&verbatim(&bytes, 2))?;
         }
         list.close()?;
         let mut list = List::open("ledgerEvents", page)?;
         for sealed in self.ledger_facts()? {
-            list.add(&as_sealed(&sealed, 0))?;
+            list.add(&as_sealed(&sealed, 2))?;
         }
         list.close()?;
         let mut list = List::open("stopped", page)?;
         for stopped in super::status::stopped(&self.stopped) {
-            list.add(&stopped)?;
+            list.add(&pretty(&stopped, 2))?;
         }
         list.close()?;
         page.put(&field("recorded", &false))?;
@@ -398,7 +401,6 @@ fn overview(row: &Row) -> Overview {
 
 /// Facts by time, step order, key, attempt and id.
 fn ordered(mut events: Vec<Sealed>) -> Vec<Sealed> {
-    events.retain(|sealed| !is_system(&sealed.event.actor));
     events.sort_by_cached_key(|sealed| {
         let event = &sealed.event;
         let step = event.step.as_ref();
@@ -413,18 +415,31 @@ fn ordered(mut events: Vec<Sealed>) -> Vec<Sealed> {
     events
 }
 
-/// An artifact, word for word what is sealed, for a list at some depth of a JSON document.
-fn as_sealed(sealed: &Sealed, depth: usize) -> Box<RawValue> {
+/// One item of the document ([`ExportItem`](super::super::view::ExportItem)): its artifacts are as
+/// many bytes as everything else, and go in as they are sealed.
+fn whole_item(item: &ItemReport, schedule: &ScheduleDoc, facts: &[Sealed]) -> String {
+    let facts: Vec<String> =
+        facts.iter().map(|sealed| format!("\n        {}", as_sealed(sealed, 4))).collect();
+    let end = if facts.is_empty() { "" } else { "\n      " };
+    format!(
+        "{{\n      \"item\": {},\n      \"schedule\": {},\n      \"artifacts\": [{}{end}]\n    }}",
+        pretty(item, 3),
+        pretty(schedule, 3),
+        facts.join(","),
+    )
+}
+
+/// An artifact, word for word what is sealed, at its depth in a document.
+fn as_sealed(sealed: &Sealed, depth: usize) -> String {
     artifact::encode_event(&sealed.event).map(|bytes| verbatim(&bytes, depth)).unwrap_or_default()
 }
 
-/// Canonical JSON with its lines moved to where it will stand.
-fn verbatim(bytes: &[u8], depth: usize) -> Box<RawValue> {
-    let text = String::from_utf8_lossy(bytes);
-    RawValue::from_string(moved(text.trim_end(), depth)).unwrap_or_default()
+/// Canonical JSON with its lines moved to where they stand in a document; no string has a line
+/// break in it.
+fn verbatim(bytes: &[u8], depth: usize) -> String {
+    moved(String::from_utf8_lossy(bytes).trim_end(), depth)
 }
 
-/// JSON over several lines, each but the first further to the right; no string has a line break.
 fn moved(json: &str, depth: usize) -> String {
     json.replace('\n', &format!("\n{}", "  ".repeat(depth)))
 }
@@ -450,10 +465,10 @@ impl<'p> List<'p> {
         Ok(Self { page, empty: true })
     }
 
-    fn add<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
-        let comma = if self.empty { "" } else { "," };
+    fn add(&mut self, json: &str) -> Result<(), Failure> {
+        self.page.put(if self.empty { "\n    " } else { ",\n    " })?;
         self.empty = false;
-        self.page.put(&format!("{comma}\n    {}", pretty(value, 2)))
+        self.page.put(json)
     }
 
     fn close(self) -> Result<(), Failure> {
