@@ -253,3 +253,134 @@ fn every_verb_has_its_page_and_every_option_stands_in_it() {
         man = found(&room, "man").expect("man is still here");
     }
 }
+
+/// A package holds what is installed, runs, and is the same bytes when it is made again.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_package_holds_the_program_its_completions_and_its_manual() {
+    let room = Room::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let package = |target: &str, folder: &str| {
+        let mut command = room.program("bash");
+        command.arg(root.join(".ci/package")).args([target, STEPSEAL, folder]);
+        let ran = Ran::of(&command.output().expect("bash starts"));
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{target} {ran}");
+        room.path().join(ran.stdout.trim())
+    };
+    let target = "x86_64-unknown-linux-gnu";
+    let archive = package(target, "one");
+    let name = format!("stepseal-{}-{target}", env!("CARGO_PKG_VERSION"));
+    assert!(archive.ends_with(format!("{name}.tar.gz")), "{}", archive.display());
+    let bytes = |path: &Path| std::fs::read(path).expect("an archive");
+    assert!(bytes(&archive) == bytes(&package(target, "two")), "packed again it is the same");
+    let untar = room.program("tar").arg("-xzf").arg(&archive).output().expect("tar starts");
+    assert!(untar.status.success(), "{untar:?}");
+    let inside = room.path().join(&name);
+    for file in [
+        "README.md",
+        "install.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "completions/_stepseal",
+        "completions/stepseal.bash",
+        "completions/stepseal.fish",
+        "completions/stepseal.ps1",
+        "completions/stepseal.elv",
+        "man/stepseal.1",
+        "man/stepseal-claim.1",
+        "man/stepseal-gate-approve.1",
+    ] {
+        let size = std::fs::metadata(inside.join(file)).expect(file).len();
+        assert!(size > 100, "{file} holds {size} bytes");
+    }
+    let program = inside.join("stepseal");
+    let said = Ran::of(
+        &room.program(&program.display().to_string()).arg("--version").output().expect("it"),
+    );
+    assert_eq!(said.stdout, format!("stepseal {}\n", env!("CARGO_PKG_VERSION")));
+    // Another program, or another tag, is not packed under this version's name.
+    for args in [&[target, "/bin/true", "three"][..], &["--tag", "v999.0.0"]] {
+        let mut command = room.program("bash");
+        let output = command.arg(root.join(".ci/package")).args(args).output();
+        let ran = Ran::of(&output.expect("bash starts"));
+        assert!(ran.code != 0 && ran.stderr.contains(env!("CARGO_PKG_VERSION")), "{args:?} {ran}");
+    }
+}
+
+/// What every workflow of this repository keeps to: the actions it uses are named by commit, it
+/// may do nothing that a job does not ask for, and no expression becomes part of a script.
+#[test]
+fn workflows_are_pinned_and_may_do_little() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows");
+    let mut uses = 0;
+    for entry in std::fs::read_dir(dir).expect("workflows") {
+        let path = entry.expect("an entry").path();
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(&path).expect("a workflow");
+        let file: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+        assert_eq!(file["permissions"], serde_json::json!({}), "{name}");
+        for (job, content) in file["jobs"].as_object().expect("jobs") {
+            assert!(content["permissions"].is_object(), "{name} {job} says what it may do");
+            assert!(content["timeout-minutes"].is_u64(), "{name} {job} ends");
+            for step in content["steps"].as_array().expect("steps") {
+                let run = step["run"].as_str().unwrap_or("");
+                assert!(!run.contains("${{"), "{name} {job}: {run}");
+                if step["uses"].as_str().is_some_and(|uses| uses.starts_with("actions/checkout@")) {
+                    assert_eq!(step["with"]["persist-credentials"], false, "{name} {job}");
+                }
+            }
+        }
+        for line in text.lines().filter_map(|line| line.split_once("uses: ")) {
+            let (commit, version) = line
+                .1
+                .split_once('@')
+                .expect("an action")
+                .1
+                .split_once(" # v")
+                .expect("its version");
+            assert!(
+                commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()),
+                "{line:?}"
+            );
+            assert!(version.starts_with(|c: char| c.is_ascii_digit()), "{line:?}");
+            uses += 1;
+        }
+    }
+    assert!(uses >= 9, "the workflows are read: {uses}");
+}
+
+/// The archives a release publishes are those cargo-binstall looks for.
+#[test]
+fn binstall_and_the_package_agree_on_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).expect("the manifest");
+    let manifest: toml::Value = toml::from_str(&manifest).expect("TOML");
+    let binstall = &manifest["package"]["metadata"]["binstall"];
+    let (version, target) = (env!("CARGO_PKG_VERSION"), "x86_64-unknown-linux-gnu");
+    let said = |key: &str| {
+        let text = binstall[key].as_str().expect(key);
+        [("name", "stepseal"), ("version", version), ("target", target), ("bin", "stepseal")]
+            .iter()
+            .fold(text.to_owned(), |text, (name, value)| {
+                text.replace(&format!("{{ {name} }}"), value)
+            })
+    };
+    let name = format!("stepseal-{version}-{target}");
+    let url = format!("{{ repo }}/releases/download/v{version}/{name}{{ archive-suffix }}");
+    assert_eq!(said("pkg-url"), url);
+    assert_eq!(said("bin-dir"), format!("{name}/stepseal{{ binary-ext }}"));
+    let workflow = std::fs::read_to_string(root.join(".github/workflows/release.yml"));
+    let workflow = workflow.expect("the workflow");
+    let install = std::fs::read_to_string(root.join("docs/install.md")).expect("the document");
+    let targets: Vec<&str> = workflow
+        .split("target: ")
+        .skip(1)
+        .filter_map(|rest| rest.split(',').next().filter(|t| t.contains("-") && !t.contains(' ')))
+        .collect();
+    assert_eq!(targets.len(), 7, "{targets:?}");
+    for target in targets {
+        assert!(install.contains(&format!("`{target}`")), "{target} is not in docs/install.md");
+        let zip = binstall["overrides"].get(target).is_some();
+        assert_eq!(zip, target.contains("windows"), "{target}");
+    }
+}
