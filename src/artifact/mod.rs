@@ -30,7 +30,7 @@ pub use seal::{Committer, Mark, Pattern, Recovery, Restored, Seal, SealedFile};
 pub use signature::{BadKey, BadSignature, NAMESPACE, check_signature, named, public_key};
 
 use crate::domain::id::Digest;
-use crate::domain::workflow::{Problem, Workflow, WorkflowDefinition};
+use crate::domain::workflow::{Place, Problem, Workflow, WorkflowDefinition};
 
 /// Encodes a definition as it is sealed, and validates it on the way.
 ///
@@ -38,6 +38,16 @@ use crate::domain::workflow::{Problem, Workflow, WorkflowDefinition};
 /// Every problem of the definition, with its place.
 pub fn compile(definition: &WorkflowDefinition) -> Result<(Workflow, Vec<u8>), Vec<Problem>> {
     let bytes = encode(definition);
+    // What is sealed can be read again: the reader's limit is the writer's.
+    if bytes.len() > EVENT_LIMIT {
+        let message = format!(
+            "the workflow has {} steps and {} bytes; {EVENT_LIMIT} bytes are allowed",
+            definition.steps.len(),
+            bytes.len()
+        );
+        let (place, hint) = (Place::Steps, None);
+        return Err(vec![Problem { place, message, hint, related: Vec::new() }]);
+    }
     let workflow = Workflow::compile(definition.clone(), Digest::of(&bytes))?;
     Ok((workflow, bytes))
 }
