@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
 use super::error::{LedgerError, Rewrite, Stop, WayBack};
+use super::progress;
 use super::store::Store;
 use super::tree::{self, Difference};
 use crate::artifact::{self, HANDOFF, LEDGER_DOC, Mark, SEALS, Seal, WORKFLOWS};
@@ -138,7 +139,9 @@ impl Seen {
         }
         let mut before = at;
         let mut root = store.commit(at)?.tree;
-        for (oid, commit) in line.into_iter().rev() {
+        let of = line.len();
+        for (done, (oid, commit)) in line.into_iter().rev().enumerate() {
+            progress::tell("new commits", done, of);
             match check_commit(store, &self, root, &commit)? {
                 Check::NotOurs => {}
                 Check::Sealed(seal) => self.take(&seal),

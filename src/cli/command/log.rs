@@ -16,7 +16,7 @@ use crate::artifact;
 use crate::config::Config;
 use crate::domain::event::{Event, EventKind as Kind};
 use crate::domain::id::{ItemId, StepKey};
-use crate::ledger::{Direction, Entry, LedgerError, Sealed, Snapshot};
+use crate::ledger::{Direction, Entry, LedgerError, Progress, Sealed, Snapshot};
 
 /// How many events are told at once: the first few as soon as they are there, then by the page.
 const FIRST: usize = 20;
@@ -50,7 +50,8 @@ pub(super) fn run(args: &LogArgs, session: &Session, ui: &mut Ui<'_>) -> Result<
     };
     let mut told = Told::new(args, item.is_some(), session);
     let (mut last, mut found) = (Vec::new(), 0);
-    for entry in history.map_err(fail)? {
+    for (done, entry) in history.map_err(fail)?.enumerate() {
+        ui.progress(Progress { what: "events", done, of: 0 });
         if !ui.is_read() || args.last.is_some_and(|most| found >= most) {
             break;
         }
