@@ -39,9 +39,9 @@ use crate::domain::workflow::{Place, Problem, Workflow, WorkflowDefinition};
 pub fn compile(definition: &WorkflowDefinition) -> Result<(Workflow, Vec<u8>), Vec<Problem>> {
     let bytes = encode(definition);
     // What is sealed can be read again: the reader's limit is the writer's.
-    if bytes.len() > EVENT_LIMIT {
+    if bytes.len() > FILE_LIMIT {
         let message = format!(
-            "the workflow has {} steps and {} bytes; {EVENT_LIMIT} bytes are allowed",
+            "the workflow has {} steps and {} bytes; {FILE_LIMIT} bytes are allowed",
             definition.steps.len(),
             bytes.len()
         );
