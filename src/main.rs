@@ -7,22 +7,20 @@ use std::process::ExitCode;
 use stepseal::{cli, config::Environment};
 
 fn main() -> ExitCode {
+    let environment = match Environment::of_process() {
+        Ok(environment) => environment,
+        Err(error) => {
+            let mut err = std::io::stderr();
+            drop(writeln!(err, "error: the current folder cannot be read: {error}"));
+            return ExitCode::from(2);
+        }
+    };
     // A shell that asks what may be typed: first, and nothing else.
-    if let Ok(environment) = Environment::of_process()
-        && cli::suggest(&environment, std::env::args_os())
-    {
+    if cli::suggest(&environment, std::env::args_os()) {
         return ExitCode::SUCCESS;
     }
+    cli::start_log(&environment);
     // Not locked: the log writes to stderr too.
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr());
-    match Environment::of_process() {
-        Ok(environment) => {
-            cli::start_log(&environment);
-            cli::run(std::env::args_os(), environment, &mut out, &mut err).into()
-        }
-        Err(error) => {
-            drop(writeln!(err, "error: the current folder cannot be read: {error}"));
-            ExitCode::from(2)
-        }
-    }
+    cli::run(std::env::args_os(), environment, &mut out, &mut err).into()
 }
