@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start programs and touch the disk")]
 
 mod additive;
+mod again;
 mod answers;
 mod architecture;
 mod barrier;

@@ -9,7 +9,7 @@ use super::super::view::GateView;
 use super::{Asks, Open, names, onwards, step};
 use crate::domain::decide::{ApproveGate, Ask, Decided, RejectGate, Unchanged};
 use crate::domain::event::{EventData, GateRejected};
-use crate::domain::id::{ItemId, StepKey};
+use crate::domain::id::{AttemptId, ItemId, StepKey};
 use crate::ledger::Sealed;
 
 pub(super) fn run(args: &GateCommand, session: &Session) -> Result<Reply, Failure> {
@@ -59,7 +59,8 @@ fn approve(args: &ApproveArgs, session: &Session) -> Result<Reply, Failure> {
             );
             lines.push(said("unchanged", rest));
         }
-        Some(_) => {
+        Some(unchanged) => {
+            view.attempt_id = attempt_of(unchanged);
             lines.push(said("unchanged", "this request was answered before: nothing recorded"));
         }
         None => {
@@ -101,6 +102,17 @@ fn approve(args: &ApproveArgs, session: &Session) -> Result<Reply, Failure> {
         None => vec![next(["status", item.as_str()])],
     };
     Ok(reply)
+}
+
+/// The gate's attempt that was decided before.
+fn attempt_of(unchanged: &Unchanged) -> Option<AttemptId> {
+    match unchanged {
+        Unchanged::Request { seen } => seen.attempt.clone(),
+        Unchanged::Approved { attempt, .. } | Unchanged::Rejected { attempt } => {
+            Some(attempt.clone())
+        }
+        _ => None,
+    }
 }
 
 /// What a reader must know of who decided.
@@ -174,6 +186,7 @@ fn reject(args: &RejectArgs, session: &Session) -> Result<Reply, Failure> {
             marks(&mut lines, data.self_review, data.role_unchecked);
         }
         None => {
+            view.attempt_id = receipt.value.as_ref().and_then(attempt_of);
             let rest = format!("{item} {key} was rejected so before: nothing recorded");
             lines.push(said("unchanged", rest));
         }

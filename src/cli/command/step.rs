@@ -9,8 +9,9 @@ use super::super::view::StepView;
 use super::{Asks, Open, fold_now, names, onwards};
 use crate::domain::decide::{Ask, Decided, Release, Requeue, Skip, Unchanged};
 use crate::domain::event::EventKind;
-use crate::domain::id::{ItemId, StepKey};
-use crate::ledger::{LedgerError, Receipt, Verdict};
+use crate::domain::id::{AttemptId, ItemId, StepKey};
+use crate::domain::state::RequestSeen;
+use crate::ledger::{ItemFold, LedgerError, Receipt, Verdict};
 
 pub(super) fn skip(args: &SkipArgs, session: &Session) -> Result<Reply, Failure> {
     let step: StepKey = args.step.parse()?;
@@ -59,6 +60,17 @@ pub(super) fn ask(
     judged.map_err(|error| session.ledger_failure(&error))
 }
 
+/// The attempt that an earlier request queued: the same answer again (R1).
+fn queued_by(fold: &ItemFold, seen: &RequestSeen) -> Option<AttemptId> {
+    let first = seen.attempt.as_ref()?;
+    if seen.kind == EventKind::AttemptRequeued.name() {
+        return Some(first.clone());
+    }
+    let step = &fold.state.steps[fold.workflow.position(first.key())?];
+    let after = step.attempts.iter().position(|a| a.retry_of == Some(first.number()))?;
+    Some(AttemptId::new(first.key().clone(), u32::try_from(after).ok()? + 1))
+}
+
 fn act(
     item: &str,
     step: Option<StepKey>,
@@ -77,7 +89,12 @@ fn act(
         .or_else(|| named.map(|attempt| attempt.key().clone()))
         .ok_or_else(|| Failure::usage("name the step: --step KEY"))?;
     let of = |kind: EventKind| receipt.events.iter().find(|s| s.event.kind() == kind);
-    let queued = of(EventKind::AttemptRequeued).and_then(|s| s.event.attempt_id.clone());
+    let queued = match &receipt.value {
+        None => of(EventKind::AttemptRequeued).and_then(|s| s.event.attempt_id.clone()),
+        Some(Unchanged::Queued { attempt }) => Some(attempt.clone()),
+        Some(Unchanged::Request { seen }) => queued_by(&fold, seen),
+        Some(_) => None,
+    };
     let lapsed = of(EventKind::ClaimLapsed);
     let outcome = match (&receipt.value, lapsed) {
         (Some(_), _) => "unchanged",
