@@ -637,15 +637,30 @@ fn read_file(
             return Err(ConfigError::new(format!("cannot read {}: {error}", path.display()), None));
         }
     };
+    values.extend(file_settings(&text, path, users)?);
+    Ok(())
+}
+
+/// What the text of a configuration file sets, each value with its line; `users` where it is the
+/// user's own file and not the repository's. Reads no file.
+///
+/// # Errors
+/// No TOML, an unknown key, a value that does not fit, or what is personal in a repository.
+pub fn file_settings(
+    text: &str,
+    path: &Path,
+    users: bool,
+) -> Result<BTreeMap<String, (String, Origin)>, ConfigError> {
     let line_of = |at: usize| text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
     let origin = |at: usize| {
         let (path, line) = (path.to_path_buf(), line_of(at));
         if users { Origin::UserFile { path, line } } else { Origin::RepositoryFile { path, line } }
     };
-    let table = toml::de::DeTable::parse(&text).map_err(|error| {
+    let table = toml::de::DeTable::parse(text).map_err(|error| {
         let at = error.span().map(|span| origin(span.start));
         ConfigError::new(error.message().to_owned(), at)
     })?;
+    let mut values = BTreeMap::new();
     for (section, content) in table.get_ref() {
         let toml::de::DeValue::Table(entries) = content.get_ref() else {
             let at = origin(section.span().start);
@@ -679,7 +694,7 @@ fn read_file(
             values.insert(full, (value, at));
         }
     }
-    Ok(())
+    Ok(values)
 }
 
 /// Whether a value fits its key.
