@@ -9,6 +9,7 @@ use crate::domain::decide::gate_digest;
 use crate::domain::id::{
     AttemptAlias, AttemptId, ClaimId, Digest, ExecutorId, ItemId, PrincipalId, StepKey,
 };
+use crate::domain::moment::{read_time, read_time_or_null};
 use crate::domain::schedule::{Answer, NAMED, Schedule, direct_blockers};
 use crate::domain::state::{Approval, ItemState};
 use crate::domain::workflow::{GateKind, Workflow};
@@ -23,6 +24,7 @@ pub struct LedgerDoc {
     pub format: u32,
     /// Tells ledgers apart.
     pub id: uuid::Uuid,
+    #[serde(deserialize_with = "read_time")]
     pub created: DateTime<Utc>,
 }
 
@@ -37,8 +39,11 @@ pub struct AssignmentDoc {
     pub executor: ExecutorId,
     pub principal: PrincipalId,
     pub claim_id: ClaimId,
+    #[serde(deserialize_with = "read_time")]
     pub claimed_at: DateTime<Utc>,
+    #[serde(deserialize_with = "read_time_or_null")]
     pub lease_until: Option<DateTime<Utc>>,
+    #[serde(deserialize_with = "read_time_or_null")]
     pub released_at: Option<DateTime<Utc>>,
     pub terminal_state: Option<String>,
     pub inputs_digest: Digest,
@@ -89,6 +94,7 @@ pub struct BusyDoc {
     pub work_item_id: ItemId,
     pub attempt_id: AttemptId,
     pub claim_id: ClaimId,
+    #[serde(deserialize_with = "read_time")]
     pub since: DateTime<Utc>,
 }
 
@@ -126,6 +132,7 @@ impl BusyDoc {
 pub struct ScheduleDoc {
     pub work_item_id: ItemId,
     /// The latest fact.
+    #[serde(deserialize_with = "read_time")]
     pub generated_at: DateTime<Utc>,
     /// The ready attempts, in launch order.
     pub launch_order: Vec<AttemptId>,
@@ -171,7 +178,9 @@ pub struct InProgress {
     pub order: u32,
     pub attempt_id: AttemptId,
     pub executor: ExecutorId,
+    #[serde(deserialize_with = "read_time")]
     pub claimed_at: DateTime<Utc>,
+    #[serde(deserialize_with = "read_time_or_null")]
     pub lease_until: Option<DateTime<Utc>>,
 }
 

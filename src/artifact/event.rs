@@ -12,6 +12,7 @@ use crate::domain::event::{
     WorkflowRef,
 };
 use crate::domain::id::{AttemptId, EventId, ItemId};
+use crate::domain::moment::read_time;
 
 /// The format version every artifact of this program carries.
 pub const SCHEMA_VERSION: &str = "1.0";
@@ -74,6 +75,7 @@ struct Read<'a> {
     workflow: Option<WorkflowRef>,
     step: Option<StepRef>,
     attempt_id: Option<AttemptId>,
+    #[serde(deserialize_with = "read_time")]
     timestamp: DateTime<Utc>,
     actor: Actor,
     outcome: Outcome,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::merkle::Frontier;
 use crate::domain::id::{Digest, Fingerprint};
+use crate::domain::moment::read_time;
 
 /// One file by path and digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -67,6 +68,7 @@ pub struct Seal {
     pub seq: u64,
     /// SHA-256 of the previous seal's bytes; null for the first.
     pub previous: Option<Digest>,
+    #[serde(deserialize_with = "read_time")]
     pub timestamp: DateTime<Utc>,
     /// The write-once files this commit adds, in leaf order.
     pub artifacts: Vec<SealedFile>,

@@ -12,6 +12,7 @@ use super::id::{
     AttemptAlias, AttemptId, ClaimId, ConstraintName, CriterionId, Digest, EventId, ExecutorId,
     Fingerprint, ItemId, PrincipalId, RequestId, RoleName, SshKey, StepKey, WorkflowName,
 };
+use super::moment::read_time_or_null;
 
 /// Who acted: the twelve business fields' `actor` (FR-014).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -482,6 +483,7 @@ data! {
         /// The caller's own name for the attempt.
         alias: Option<AttemptAlias>,
         attested: Vec<Attestation>,
+        #[serde(deserialize_with = "read_time_or_null")]
         lease_until: Option<DateTime<Utc>>,
         /// The code the executor starts from.
         code: Option<CodeSeen>,
@@ -560,6 +562,7 @@ data! {
     ClaimLapsed {
         claim_id: ClaimId,
         reason: String,
+        #[serde(deserialize_with = "read_time_or_null")]
         lease_until: Option<DateTime<Utc>>,
         /// Before the lease end, or without a lease.
         forced: bool,
@@ -650,7 +653,9 @@ data! {
         title: Option<String>,
         reason: Option<String>,
         impact: Option<String>,
+        #[serde(deserialize_with = "read_time_or_null")]
         effective_from: Option<DateTime<Utc>>,
+        #[serde(deserialize_with = "read_time_or_null")]
         effective_to: Option<DateTime<Utc>>,
     }
 

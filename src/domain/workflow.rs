@@ -15,6 +15,7 @@ use super::graph::Graph;
 use super::id::{
     ConstraintName, CriterionId, Digest, GroupName, PrincipalId, RoleName, StepKey, WorkflowName,
 };
+use super::moment::is_sayable;
 
 /// The only value of a workflow file's `schema`.
 pub const SCHEMA: &str = "stepseal/workflow/1";
@@ -75,9 +76,9 @@ fn instant<'de, D: Deserializer<'de>>(input: D) -> Result<Option<DateTime<Utc>>,
         }
 
         fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-            DateTime::parse_from_rfc3339(text)
-                .map(|at| Some(at.with_timezone(&Utc)))
-                .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            let at = DateTime::parse_from_rfc3339(text).ok().map(|at| at.with_timezone(&Utc));
+            let at = at.filter(is_sayable);
+            at.map(Some).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
         }
 
         fn visit_none<E: de::Error>(self) -> Result<Self::Value, E> {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::invariants;
-use crate::kit::{Dice, figure, rounds};
+use crate::kit::{Dice, Room, figure, rounds};
 
 /// A target: its seeds, of which every one is accepted or not, and its invariants.
 struct Target {
@@ -125,6 +125,59 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], dice: &mut Dice) {
 }
 
 // ---- found once ---------------------------------------------------------------------------
+
+#[test]
+fn times_are_what_the_published_schema_calls_one() {
+    // Others decoded, and were no date-times by the schema: sixtieth seconds, and years of more
+    // digits or before the first.
+    let sample = |path: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("artifacts").join(path);
+        std::fs::read_to_string(path).expect("a file of the sample")
+    };
+    type Holds = fn(&[u8]) -> bool;
+    let files: [(&str, &str, Holds); 3] = [
+        ("seals/000000/000000006.json", "timestamp", invariants::seal),
+        ("claims/e5/ALBUMS/T002.1.json", "claimedAt", invariants::seal),
+        ("handoff/e5/ALBUMS/000006-T003-attempt-completed.json", "timestamp", invariants::event),
+    ];
+    for (path, field, holds) in files {
+        let text = sample(path);
+        let line = text.lines().find(|line| line.contains(field)).expect("a time").trim();
+        let (head, old) = line.split_once(": ").expect("a field");
+        let millis = if old.contains('.') { ".000" } else { "" };
+        for (time, good) in [
+            ("2026-11-20T10:17:59", true),
+            ("9999-12-31T23:59:59", true),
+            ("2026-11-20T10:17:60", false),
+            ("2016-12-31T23:59:60", false),
+            ("-2026-01-20T10:16:20", false),
+            ("+12026-01-20T10:16:20", false),
+        ] {
+            let changed = text.replace(line, &format!("{head}: \"{time}{millis}Z\","));
+            assert_eq!(holds(changed.as_bytes()), good, "{path} at {time}");
+        }
+    }
+}
+
+#[test]
+fn what_is_written_stays_within_four_digits_of_year() {
+    let room = Room::with_ledger();
+    room.write("w.yaml", "name: w\nsteps: [{ key: a }]\n");
+    room.ok(&["delegate", "--plan", "w.yaml", "--work-item", "ONE"]);
+    let (code, refusal) =
+        room.json(&["claim", "--work-item", "ONE", "--step", "a", "--lease", "9999999d"]);
+    assert_eq!(code, 2, "{refusal:#}");
+    assert!(refusal["message"].as_str().expect("a message").contains("calendar"), "{refusal:#}");
+    room.ok(&["claim", "--work-item", "ONE", "--step", "a", "--lease", "999d"]);
+    // An offset can carry an instant past the end of the calendar.
+    let effective = |from: &str| {
+        let text = format!("name: w\neffective: {{ from: {from} }}\nsteps: [{{ key: a }}]\n");
+        invariants::workflow(text.as_bytes())
+    };
+    assert!(effective("9999-12-31T23:59:59-00:00"));
+    assert!(!effective("9999-12-31T23:59:59-01:00"));
+    assert!(!effective("2026-11-20T10:17:60Z"));
+}
 
 #[test]
 fn a_carriage_return_in_yaml_is_on_a_line_that_is_there() {

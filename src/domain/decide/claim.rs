@@ -4,6 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::super::event::{AttemptClaimed, AttestMode, Attestation, EventData};
 use super::super::id::{AttemptAlias, CriterionId, Digest, InvalidId, StepKey};
+use super::super::moment::is_sayable;
 use super::super::refusal::Refusal;
 use super::super::schedule::{Answer, Hold};
 use super::super::state::ItemState;
@@ -222,6 +223,7 @@ fn lease_end(now: DateTime<Utc>, seconds: u64) -> Result<DateTime<Utc>, Refusal>
         .ok()
         .and_then(Duration::try_seconds)
         .and_then(|lease| now.checked_add_signed(lease))
+        .filter(is_sayable)
         .ok_or_else(|| Refusal::Invalid("the lease ends beyond the calendar".into()))
 }
 
