@@ -681,6 +681,7 @@ data! {
         principal: PrincipalId,
         role: KeyRole,
         /// The last moment it counts, judged by the timestamps of the seals.
+        #[serde(deserialize_with = "read_time_or_null")]
         not_after: Option<DateTime<Utc>>,
         reason: String,
     }
