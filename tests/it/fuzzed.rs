@@ -15,7 +15,7 @@ struct Target {
     refused: usize,
 }
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
     Target { name: "event", seeds: &["artifacts/handoff"], holds: invariants::event, refused: 0 },
     Target {
         name: "seal",
@@ -30,6 +30,12 @@ const TARGETS: [Target; 6] = [
         refused: 0,
     },
     Target { name: "plan", seeds: &["fuzz/seeds/plan"], holds: invariants::plan, refused: 0 },
+    Target {
+        name: "signature",
+        seeds: &["fuzz/seeds/signature"],
+        holds: invariants::signature,
+        refused: 0,
+    },
     Target { name: "config", seeds: &["fuzz/seeds/config"], holds: invariants::config, refused: 0 },
     Target { name: "ids", seeds: &["fuzz/seeds/ids"], holds: invariants::ids, refused: 1 },
 ];

@@ -19,7 +19,8 @@ use stepseal::artifact::{
 use stepseal::config::{self, Origin};
 use stepseal::domain::id::{
     AttemptAlias, AttemptId, ClaimId, ConstraintName, CriterionId, Digest, EventId, ExecutorId,
-    GroupName, ItemId, PrincipalId, RequestId, RoleName, StepKey, WorkflowName, slug,
+    Fingerprint, GroupName, ItemId, PrincipalId, RequestId, RoleName, SshKey, StepKey,
+    WorkflowName, slug,
 };
 use stepseal::domain::workflow::{TimeLimit, Workflow};
 use stepseal::plan::{self, Gates, PlanError, PlanFormat, PlanOptions, PlanText, speckit};
@@ -66,6 +67,31 @@ fn document<T: DeserializeOwned + Serialize>(schema: &str, bytes: &[u8]) -> Opti
     assert_eq!(text(&encode(&value)), text(bytes), "decoding and encoding is the identity");
     fits(schema, bytes);
     Some(value)
+}
+
+/// What the seed signature is over, and by which key.
+const SIGNED: (&[u8], &str) = (
+    b"the bytes of a seal\n",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFdsgm86yD5KH7Q1a1oQwNOHv/Y+rHJDeZ4gROusQz1",
+);
+
+/// A signature or a public key: a signature over the same bytes by the same key is one text, and a
+/// key is the same key as the ledger writes it.
+pub fn signature(bytes: &[u8]) -> bool {
+    let key = SIGNED.1.parse().expect("a key");
+    let holds = artifact::check_signature(bytes, &key, SIGNED.0).is_ok();
+    if holds {
+        let seed = include_bytes!("../../fuzz/seeds/signature/seal.sig");
+        assert_eq!(text(bytes), text(seed), "another text of one signature");
+        assert!(artifact::check_signature(bytes, &key, b"other bytes\n").is_err());
+    }
+    let named = std::str::from_utf8(bytes).ok().and_then(|text| artifact::public_key(text).ok());
+    if let Some((key, fingerprint)) = &named {
+        let (again, same) = artifact::public_key(key.as_str()).expect("a key as it is written");
+        assert_eq!((&again, &same), (key, fingerprint));
+        assert!(id::<SshKey>(key.as_str()) && id::<Fingerprint>(fingerprint.as_str()));
+    }
+    holds || named.is_some()
 }
 
 /// A workflow file in each of its formats: what is read can be sealed, runs to its end, and the
@@ -210,6 +236,8 @@ pub fn ids(bytes: &[u8]) -> bool {
         (id::<ClaimId>(given), is_uuid(given)),
         (id::<Digest>(given), is_hex(given, 64)),
         (id::<AttemptId>(given), is_attempt(given)),
+        (id::<Fingerprint>(given), is_fingerprint(given)),
+        (id::<SshKey>(given), is_ssh_key(given)),
     ] {
         assert_eq!(parsed, right, "{given:?}");
         accepted |= parsed;
@@ -236,6 +264,18 @@ pub fn ids(bytes: &[u8]) -> bool {
     }
     if let Some(number) = artifact::parse_seal_path(given) {
         assert_eq!(artifact::seal_path(number), given);
+        accepted = true;
+    }
+    if let Some(number) = artifact::parse_signature_path(given) {
+        assert_eq!(artifact::signature_path(number), given);
+        accepted = true;
+    }
+    if let Some(path) = artifact::parse_event_path(given) {
+        let again = match &path.item {
+            Some(item) => artifact::event_path(item, path.number, path.step.as_ref(), path.kind),
+            None => artifact::ledger_event_path(path.number, path.kind),
+        };
+        assert_eq!(again, given);
         accepted = true;
     }
     accepted
@@ -289,6 +329,27 @@ fn is_actor(text: &str) -> bool {
 
 fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.chars().all(|c| "0123456789abcdef".contains(c))
+}
+
+fn is_base64(text: &str) -> bool {
+    let bare = text.trim_end_matches('=');
+    let digit = |c: char| c.is_ascii_alphanumeric() || "+/".contains(c);
+    text.len() - bare.len() <= 2 && bare.chars().all(digit)
+}
+
+fn is_fingerprint(text: &str) -> bool {
+    text.strip_prefix("SHA256:").is_some_and(|rest| rest.len() == 43 && is_base64(rest))
+        && !text.ends_with('=')
+}
+
+fn is_ssh_key(text: &str) -> bool {
+    let kinds = ["ssh-ed25519", "ecdsa-sha2-nistp256"];
+    let hardware = kinds.map(|kind| format!("sk-{kind}@openssh.com"));
+    text.split_once(' ').is_some_and(|(kind, blob)| {
+        (kinds.contains(&kind) || hardware.iter().any(|other| other == kind))
+            && (40..=602).contains(&blob.len())
+            && is_base64(blob)
+    })
 }
 
 fn is_uuid(text: &str) -> bool {
