@@ -319,6 +319,12 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         "shows long answers on a terminal; PAGER, else less -FRX when left out, none when empty",
     ),
+    personal(
+        "seal",
+        "key",
+        Kind::Text,
+        "a path or key::PUBLIC KEY; git's user.signingkey when left out and gpg.format is ssh",
+    ),
 ];
 
 /// What only one work tree knows: beside the caches, which may be deleted at any time.
@@ -430,6 +436,12 @@ impl Config {
         Some(Pager { argv, env: env.collect(), named: named.is_some() })
     }
 
+    /// Where a setting comes from.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Option<&Origin> {
+        self.values.get(key).map(|(_, origin)| origin)
+    }
+
     /// Every setting with its origin, in the order of the documentation.
     pub fn all(&self) -> impl Iterator<Item = (&'static Key, &str, &Origin)> {
         KEYS.iter().filter_map(|key| {
@@ -441,12 +453,11 @@ impl Config {
     /// Refuses what is planned but not built: never ignored.
     ///
     /// # Errors
-    /// A remote, or signing.
+    /// A remote, or signed commits.
     pub fn refuse_unbuilt(&self) -> Result<(), ConfigError> {
         type Unbuilt = (&'static str, fn(&str) -> bool, &'static str);
-        let unbuilt: [Unbuilt; 4] = [
+        let unbuilt: [Unbuilt; 3] = [
             ("ledger.remote", |v| !v.is_empty(), "a shared remote"),
-            ("seal.sign", |v| v != "none", "signed seals"),
             ("ledger.signCommits", |v| v != "false", "signed commits"),
             ("plan.stories", |v| v != "sequential", "user stories in parallel"),
         ];

@@ -7,6 +7,7 @@
 //! - [`plan`], the reader of plan texts: no files.
 //! - [`artifact`], the paper: not where bytes come from.
 //! - [`process`], the one door to start programs: not what is run.
+//! - [`sign`], the pen: not what is signed.
 //! - [`ledger`], the log: no GitHub, no agents, no flags.
 //! - [`code`], the user's repository, read-only: not the ledger.
 //! - [`report`], view structs: no git, no terminals.
@@ -24,3 +25,4 @@ pub mod ops;
 pub mod plan;
 pub mod process;
 pub mod report;
+pub mod sign;

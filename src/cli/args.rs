@@ -96,6 +96,9 @@ pub(super) enum Command {
     Verify(VerifyArgs),
     /// Put sealed bytes back after somebody changed the ledger
     Correct(CorrectArgs),
+    /// Say which keys may sign seals
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Look at a workflow
     #[command(subcommand)]
     Workflow(WorkflowCommand),
@@ -597,6 +600,18 @@ pub(super) struct VerifyArgs {
     /// A mark kept elsewhere: SIZE ROOT, as verify prints it
     #[arg(long, value_name = "MARK")]
     pub mark: Vec<String>,
+    /// Every seal must be signed, from the one that added the first key, or from SEAL
+    #[arg(
+        long,
+        value_name = "SEAL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1"
+    )]
+    pub require_signatures: Option<u64>,
+    /// The first key must be this one: its fingerprint, known from elsewhere
+    #[arg(long, value_name = "FINGERPRINT", requires = "require_signatures")]
+    pub root_key: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -609,6 +624,69 @@ pub(super) struct CorrectArgs {
     pub path: Vec<String>,
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Let a key sign from the next seal on; the first key signs its own
+    Add(KeyAddArgs),
+    /// Let a key no longer sign, from the next seal on
+    Revoke(KeyRevokeArgs),
+    /// List every key there ever was, and where it stands
+    List,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal key add --self --reason \"first key\"\n  stepseal key add dev.pub --for dev@example.org --role executor --reason \"joins\"\n  ssh-keygen -y -f ci_key | stepseal key add - --for ci --role collector --not-after 2027-06-30 --reason \"CI\""
+)]
+pub(super) struct KeyAddArgs {
+    /// A public key: its file, the key itself, or - for stdin
+    #[arg(value_name = "FILE|KEY|-", required_unless_present = "own", conflicts_with = "own")]
+    pub key: Option<String>,
+    /// The key this clone signs with
+    #[arg(long = "self")]
+    pub own: bool,
+    /// The principal it speaks for [default with --self: yours]
+    #[arg(long = "for", value_name = "ID", required_unless_present = "own")]
+    pub speaks_for: Option<String>,
+    /// What it may seal [default with --self: owner]
+    #[arg(long, value_enum, value_name = "ROLE", required_unless_present = "own")]
+    pub role: Option<KeyRoleArg>,
+    /// The last day or moment it counts
+    #[arg(long, value_name = "DATE")]
+    pub not_after: Option<String>,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Show the key and what would be recorded; record nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What a key may seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum KeyRoleArg {
+    /// Anything; alone adds and revokes keys
+    Owner,
+    /// What its own principal did
+    Executor,
+    /// What anybody did, but no keys
+    Collector,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyRevokeArgs {
+    /// Its fingerprint, or the beginning of it
+    #[arg(value_name = "FINGERPRINT")]
+    pub key: String,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// The first seal that somebody else may have signed with it; verify then names them
+    #[arg(long, value_name = "SEAL")]
+    pub compromised_since: Option<u64>,
+    /// Show what would be recorded; record nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,8 @@
 //! Every error of every room becomes one failure here: kind, facts, hint, exit code, and the
 //! next thing to type.
 
+use std::path::PathBuf;
+
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use chrono::{DateTime, Utc};
@@ -9,12 +11,14 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::ui::{Line, plain, row, shell, short, span};
 use crate::config::ConfigError;
-use crate::domain::id::{ItemId, PrincipalId, StepKey};
+use crate::domain::id::{Fingerprint, ItemId, PrincipalId, SshKey, StepKey};
+use crate::domain::keys::Unfit;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::transition::AttemptPhase;
 use crate::ledger::{LedgerError, Stop, WayBack};
 use crate::ops::OpsError;
 use crate::plan::{PlanError, Spot};
+use crate::sign::NotSigned;
 
 /// A command that can be typed now, and a word about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +154,8 @@ pub(super) struct Asker {
     pub again: Option<Vec<String>>,
     /// The whole command: for a refusal that another try may answer.
     pub whole: Vec<String>,
+    /// The public half of the key this clone signs with, once it was needed.
+    pub own_key: Option<SshKey>,
 }
 
 impl Asker {
@@ -689,6 +695,21 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
         LedgerError::Git { .. } | LedgerError::Io { .. } => fail(Exit::Internal, "storage")
             .note("nothing was recorded")
             .then(Next { argv: asker.whole.clone(), note: Some("when the cause is gone".into()) }),
+        LedgerError::NotSigned(why) => not_signed(why, asker),
+        LedgerError::Unfit(unfit) => {
+            let (key, why) = unfit_words(unfit);
+            let failure = fail(Exit::Credentials, "key-not-accepted")
+                .data(json!({ "fingerprint": key, "why": why, "publicKey": asker.own_key }))
+                .note("nothing was recorded: every reader would refuse such a seal");
+            match (&asker.own_key, unfit) {
+                (Some(own), Unfit::Unknown { .. }) => failure.then(
+                    next(["key", "add", own.as_str(), "--for", "ID", "--role", "executor"])
+                        .with(["--reason", "…"])
+                        .note("for an owner to type"),
+                ),
+                _ => failure.then(next(["key", "list"])),
+            }
+        }
         LedgerError::Paper(_) => fail(Exit::Usage, "too-large-or-invalid"),
         LedgerError::Invalid(_) => fail(Exit::Usage, "invalid"),
     }
@@ -747,6 +768,60 @@ pub(super) fn ways_back(way: &WayBack, damaged: bool) -> Vec<Next> {
             .note("OTHER is a clone that has it"),
     });
     ways
+}
+
+/// Phrases why there is no signature: each with what to type so that there is one.
+fn not_signed(why: &NotSigned, asker: &Asker) -> Failure {
+    let failure = Failure::new(Exit::Credentials, "no-signature", plain(&why.to_string()))
+        .note("nothing was recorded");
+    let add = |failure: Failure, path: &Option<PathBuf>| match path {
+        Some(path) => failure.then(program(["ssh-add", &path.display().to_string()])),
+        None => failure.then(program(["ssh-add", "-l"]).note("lists what the agent has")),
+    };
+    let failure = match why {
+        NotSigned::NoKey { other_format } => {
+            let failure = match other_format {
+                Some(format) => failure
+                    .note(format!("git signs with {format}; stepseal signs with ssh keys only")),
+                None => failure,
+            };
+            return failure.then(program(["git", "config", "--global", "gpg.format", "ssh"])).then(
+                program(["git", "config", "--global", "user.signingkey", "~/.ssh/id_ed25519.pub"])
+                    .note("or seal.key in your own configuration"),
+            );
+        }
+        NotSigned::Missing { .. } | NotSigned::Unreadable { .. } => {
+            return failure.then(next(["config", "list", "--origin"]));
+        }
+        NotSigned::BadKey { .. } => {
+            return failure
+                .then(program(["ssh-keygen", "-t", "ed25519"]).note("makes one that can"))
+                .then(next(["config", "list", "--origin"]));
+        }
+        NotSigned::Exposed { path } => {
+            failure.then(program(["chmod", "600", &path.display().to_string()]))
+        }
+        NotSigned::Refused { add: path, .. } | NotSigned::TimedOut { add: path, .. } => {
+            add(failure, path)
+        }
+        NotSigned::NoProgram { .. } => failure.note("it comes with OpenSSH"),
+        NotSigned::Unsound { .. } | NotSigned::Failed { .. } => failure,
+    };
+    failure.then(Next { argv: asker.whole.clone(), note: Some("again".into()) })
+}
+
+/// The key that may not seal, and a stable word for why.
+fn unfit_words(unfit: &Unfit) -> (Option<&Fingerprint>, &'static str) {
+    match unfit {
+        Unfit::Unsigned => (None, "unsigned"),
+        Unfit::Unknown { key } => (Some(key), "unknown-key"),
+        Unfit::Revoked { key, .. } => (Some(key), "revoked-key"),
+        Unfit::Expired { key, .. } => (Some(key), "expired-key"),
+        Unfit::OtherPrincipal { key, .. } => (Some(key), "other-principal"),
+        Unfit::NotOwner { key, .. } => (Some(key), "not-owner"),
+        Unfit::NotFirst { key, .. } => (Some(key), "first-key"),
+        Unfit::Impossible { key, .. } => (Some(key), "impossible"),
+    }
 }
 
 /// The facts of a bad artifact (L10).

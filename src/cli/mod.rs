@@ -131,9 +131,13 @@ pub fn run(
         if pages(&cli.command) && !cli.global.no_pager {
             ui.page(session.config.pager(&session.environment));
         }
-        let reply = command::run(&cli.command, &session, &mut ui);
+        let mut reply = command::run(&cli.command, &session, &mut ui);
         for note in session.notes.take() {
             ui.warning(&ui::plain(&note), None);
+        }
+        if let Ok(reply) = &mut reply {
+            let unsigned = session.unsigned().map(|message| (message.to_owned(), None));
+            reply.warnings.extend(unsigned.filter(|_| reply.recorded));
         }
         reply
     });
@@ -326,6 +330,7 @@ fn name(command: &Command) -> &'static str {
         Command::Export(_) => "export",
         Command::Verify(_) => "verify",
         Command::Correct(_) => "correct",
+        Command::Key(_) => "key",
         Command::Workflow(_) => "workflow",
         Command::Schema(_) => "schema",
         Command::Config(_) => "config",

@@ -1,6 +1,7 @@
 //! What a command starts from: environment, configuration, and the ledger when it needs one.
 
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +13,7 @@ use crate::config::{Config, Environment, Origin, OwnClaims, Who};
 use crate::domain::moment::Moment;
 use crate::ledger::{Durability, Ledger, LedgerError, Located, Notes, Place, Settings};
 use crate::ops::OpsError;
+use crate::sign::{KeyName, LeftOut, Pen, Signing};
 
 /// One command's surroundings.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Session {
     typed: String,
     argv: Vec<String>,
     now: DateTime<Utc>,
+    /// How seals are signed, once a ledger was opened.
+    signing: OnceLock<Arc<Signing>>,
 }
 
 impl Session {
@@ -42,7 +46,8 @@ impl Session {
             request_id: global.request_id.clone(),
         };
         let now = environment.now();
-        Self { environment, config, who, notes: Notes::default(), typed, argv, now }
+        let (notes, signing) = (Notes::default(), OnceLock::new());
+        Self { environment, config, who, notes, typed, argv, now, signing }
     }
 
     /// The time of this command.
@@ -58,9 +63,8 @@ impl Session {
         }
     }
 
-    pub(super) fn settings(&self) -> Result<Settings, Failure> {
-        self.config.refuse_unbuilt()?;
-        Ok(Settings {
+    pub(super) fn settings(&self, located: &Located) -> Settings {
+        Settings {
             durability: match self.config.text("ledger.durability") {
                 "process" => Durability::Process,
                 _ => Durability::Durable,
@@ -68,19 +72,73 @@ impl Session {
             lock_wait: Duration::from_secs(self.config.seconds("ledger.lockWait").unwrap_or(10)),
             program: concat!("stepseal ", env!("CARGO_PKG_VERSION")).to_owned(),
             notes: self.notes.clone(),
+            signing: self.signing(located).clone(),
+        }
+    }
+
+    /// How seals are signed: with `seal.key`, else with git's key.
+    pub(super) fn signing(&self, located: &Located) -> &Arc<Signing> {
+        self.signing.get_or_init(|| {
+            let own = self.config.text("seal.key");
+            let (format, gits) = located.signing_key();
+            let (key, other_format) = match (own, format.as_deref(), gits) {
+                ("", Some("ssh"), Some(text)) => {
+                    (Some(KeyName { text, from: "git's user.signingkey".into() }), None)
+                }
+                ("", format, Some(_)) => (None, Some(format.unwrap_or("openpgp").to_owned())),
+                ("", _, None) => (None, None),
+                (text, ..) => {
+                    let origin = self.config.origin("seal.key");
+                    let from = origin.map_or_else(String::new, |origin| format!(", {origin}"));
+                    let from = format!("seal.key{from}");
+                    (Some(KeyName { text: text.to_owned(), from }), None)
+                }
+            };
+            let home = self.environment.var("HOME").or_else(|| self.environment.var("USERPROFILE"));
+            Arc::new(Signing::new(
+                self.config.text("seal.sign") == "ssh",
+                key,
+                other_format,
+                self.environment.dir.clone(),
+                home.map(PathBuf::from),
+            ))
+        })
+    }
+
+    /// The key this clone signs with.
+    pub(super) fn pen(&self) -> Result<&Pen, Failure> {
+        let pen = self.signing.get().map(|signing| signing.pen());
+        match pen {
+            Some(Ok(pen)) => Ok(pen),
+            Some(Err(why)) => Err(self.ledger_failure(&why.into())),
+            None => Err(Failure::usage("no ledger was opened")),
+        }
+    }
+
+    /// What a writer should know of a seal that went unsigned.
+    pub(super) fn unsigned(&self) -> Option<&'static str> {
+        Some(match self.signing.get()?.left_out()? {
+            LeftOut::NotAsked => {
+                "this ledger has keys, and this seal is not signed: set seal.sign to \"ssh\""
+            }
+            LeftOut::NoKeyYet => {
+                "seal.sign is \"ssh\", and this ledger has no key yet, so nothing is signed: \
+                 stepseal key add --self --reason \"…\""
+            }
         })
     }
 
     /// Finds the repository.
     pub(super) fn locate(&self) -> Result<Located, Failure> {
+        self.config.refuse_unbuilt()?;
         Located::find(&self.place()).map_err(|error| self.ledger_failure(&error))
     }
 
     /// Opens the ledger for reading.
     pub(super) fn ledger(&self) -> Result<Ledger, Failure> {
-        let settings = self.settings()?;
         let located = self.locate()?;
         self.agree(&located)?;
+        let settings = self.settings(&located);
         located.open(settings).map_err(|error| self.ledger_failure(&error))
     }
 
@@ -102,7 +160,6 @@ impl Session {
 
     /// Opens the ledger for an act, with the one Moment of it.
     pub(super) fn act(&self, code: Code) -> Result<Act, Failure> {
-        let settings = self.settings()?;
         let located = self.locate()?;
         self.agree(&located)?;
         if located.branch().is_none() {
@@ -113,6 +170,7 @@ impl Session {
             moment.code = code::seen(&self.environment.dir, code == Code::Whole);
         }
         let own_claims = OwnClaims::of(&located.git_dir());
+        let settings = self.settings(&located);
         let ledger = located.open(settings).map_err(|error| self.ledger_failure(&error))?;
         Ok(Act { ledger, moment, own_claims })
     }
@@ -142,6 +200,11 @@ impl Session {
             repeat: Vec::new(),
             again: self.who.request_id.as_ref().map(|_| self.argv.clone()),
             whole: self.argv.clone(),
+            own_key: self
+                .signing
+                .get()
+                .and_then(|signing| signing.known())
+                .map(|pen| pen.public_key().clone()),
         }
     }
 

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory as _};
@@ -236,6 +237,7 @@ fn with_ledger(ask: impl Fn(&Ledger, &Line) -> Option<Vec<Candidate>>) -> Vec<Ca
             lock_wait: Duration::ZERO,
             program: "stepseal".to_owned(),
             notes: Notes::default(),
+            signing: Arc::default(),
         };
         let ledger = Located::find(&Place { dir, git_dir }).ok()?.open(settings).ok()?;
         ask(&ledger, line)

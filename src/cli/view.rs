@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::artifact::{Mark, ScheduleDoc};
-use crate::domain::id::{AttemptId, ClaimId, Digest, ExecutorId, ItemId, PrincipalId, StepKey};
+use crate::domain::id::{
+    AttemptId, ClaimId, Digest, ExecutorId, Fingerprint, ItemId, PrincipalId, SshKey, StepKey,
+};
 use crate::report::{BriefReport, ItemReport};
 
 /// What every answer has around its own fields.
@@ -301,8 +303,43 @@ views! {
         mark: Option<Mark>,
         findings: Vec<FindingView>,
         corrected: Vec<CorrectedView>,
+        signatures: SignaturesView,
         stopped: Vec<ItemId>,
         not_seen: Vec<String>,
+    }
+
+    /// What the signatures come to.
+    SignaturesView {
+        /// Every seal had to be signed.
+        required: bool,
+        /// The first key, and the seal that added it.
+        root: Option<Fingerprint>,
+        root_seal: Option<u64>,
+        /// Seals before the first key's.
+        before_first_key: u64,
+        /// Seals with a signature that holds.
+        signed: u64,
+        /// Seals without one, from the first key's on.
+        unsigned: u64,
+        keys: Vec<SealsOfView>,
+        doubted: Vec<DoubtedView>,
+    }
+
+    /// How many seals one key signed.
+    SealsOfView {
+        fingerprint: Fingerprint,
+        principal: PrincipalId,
+        role: String,
+        seals: u64,
+    }
+
+    /// Seals that somebody else may have signed with a stolen key.
+    DoubtedView {
+        fingerprint: Fingerprint,
+        principal: PrincipalId,
+        first_seal: u64,
+        last_seal: u64,
+        seals: u64,
     }
 
     /// One violation.
@@ -337,6 +374,50 @@ views! {
         /// `restored`, `removed` or `rederived`.
         action: String,
         foreign_commit: Option<String>,
+    }
+
+    /// `key add`, `key revoke`.
+    KeyChangeView {
+        /// `added`, `revoked`, `unchanged` or `dry-run`.
+        outcome: String,
+        fingerprint: Option<Fingerprint>,
+        /// Null where the key stands in the ledger already: `key list` has it.
+        public_key: Option<SshKey>,
+        principal: Option<PrincipalId>,
+        role: Option<String>,
+        not_after: Option<DateTime<Utc>>,
+        /// The key the seal is signed with.
+        signed_by: Option<Fingerprint>,
+        commit: Option<String>,
+    }
+
+    /// `key list`.
+    KeyListView {
+        keys: Vec<KeyView>,
+        /// The key this clone would sign with, where it can be found.
+        own: Option<Fingerprint>,
+        /// Whether this clone signs.
+        signing: bool,
+    }
+
+    /// One key.
+    KeyView {
+        fingerprint: Fingerprint,
+        public_key: SshKey,
+        principal: PrincipalId,
+        /// `owner`, `executor` or `collector`.
+        role: String,
+        /// `valid`, `expired` or `revoked`.
+        state: String,
+        not_after: Option<DateTime<Utc>>,
+        added_seal: u64,
+        added_at: DateTime<Utc>,
+        added_by: PrincipalId,
+        revoked_seal: Option<u64>,
+        revoked_at: Option<DateTime<Utc>>,
+        revoked_by: Option<PrincipalId>,
+        reason: Option<String>,
+        compromised_since: Option<u64>,
     }
 
     /// `workflow show`.
@@ -445,6 +526,8 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "why-not" WhyNotView,
         "verify" VerifyView,
         "correct" CorrectView,
+        "key" KeyChangeView,
+        "key-list" KeyListView,
         "workflow" WorkflowView,
         "graph" GraphView,
         "schema" SchemaListView,

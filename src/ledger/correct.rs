@@ -7,7 +7,7 @@ use git2::Oid;
 use super::batch::derived_files;
 use super::error::LedgerError;
 use super::object::Commit;
-use super::seen::{self, Check, Seen};
+use super::seen::{self, Arrived, Check, Seen};
 use super::snapshot::Snapshot;
 use super::transact::{Receipt, Repair, Verdict};
 use super::tree::{self, Changes};
@@ -74,13 +74,14 @@ impl Ledger {
                 _ => {}
             }
         }
-        let history = self.history()?;
+        let now = Snapshot::newest_damaged(&self.store, &self.cache)?;
+        let pending = now.foreign().iter().map(|foreign| foreign.commit.as_str()).collect();
+        let history = self.history(&pending)?;
         if wanted.is_empty() {
             let damaged = report.findings.iter().filter(|finding| finding.item.as_ref() == item);
             wanted.extend(damaged.filter_map(|finding| finding.path.clone()));
             wanted.extend(
-                Snapshot::newest_damaged(&self.store, &self.cache)?
-                    .foreign()
+                now.foreign()
                     .iter()
                     .flat_map(|foreign| foreign.paths.iter())
                     .filter(|path| match seen::concern(path) {
@@ -265,6 +266,9 @@ impl Ledger {
         if let Some(seq) = artifact::parse_seal_path(path) {
             return Ok(history.seals.get(&seq).cloned());
         }
+        if let Some(seq) = artifact::parse_signature_path(path) {
+            return Ok(history.signatures.get(&seq).cloned());
+        }
         let mut sealed = None;
         for bytes in history.seals.values() {
             let Ok(seal) = artifact::decode::<Seal>(bytes) else { continue };
@@ -298,7 +302,10 @@ impl Ledger {
     }
 
     /// Commits from the first to the tip, and each seal as it was first written.
-    fn history(&self) -> Result<History, LedgerError> {
+    ///
+    /// A commit whose signature did not hold when it came is `pending` and counts as never
+    /// sealed; one that was built upon since cannot be taken out any more.
+    fn history(&self, pending: &BTreeSet<&str>) -> Result<History, LedgerError> {
         let tip = self.store.tip()?.ok_or(LedgerError::NoLedger)?;
         let mut line: Vec<(Oid, Commit)> = Vec::new();
         let mut at = Some(tip);
@@ -309,6 +316,7 @@ impl Ledger {
         }
         line.reverse();
         let mut seals: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+        let mut signatures: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
         let mut seen: Option<Seen> = None;
         let mut old = None;
         for (oid, commit) in &line {
@@ -316,23 +324,33 @@ impl Ledger {
             let seal = match (&seen, old) {
                 (Some(seen), Some(old)) => match seen::check_commit(&self.store, seen, old, commit)
                 {
-                    Ok(Check::Sealed(seal)) => Some(*seal),
+                    Ok(Check::Sealed(Arrived { seal, facts, wrong, .. })) => match wrong {
+                        None => Some((*seal, facts)),
+                        Some(_) if pending.contains(oid.to_string().as_str()) => None,
+                        Some(_) => Some((*seal, Vec::new())),
+                    },
                     Ok(Check::NotOurs | Check::Foreign { .. }) => None,
                     // Bytes that are gone now were there when it was written.
-                    Err(_) => {
-                        seen::seal_at(&self.store, commit.tree, seen.seq + 1).ok().map(|s| s.0)
-                    }
+                    Err(_) => seen::seal_at(&self.store, commit.tree, seen.seq + 1)
+                        .ok()
+                        .map(|(seal, _)| (seal, Vec::new())),
                 },
                 _ => {
                     seen = Seen::trust(&self.store, *oid).ok();
-                    seen::last_seal(&self.store, commit.tree).ok().map(|(seal, _)| seal)
+                    let last = seen::last_seal(&self.store, commit.tree).ok();
+                    last.map(|(seal, _)| (seal, Vec::new()))
                 }
             };
-            if let Some(seal) = seal {
-                let bytes = tree::file(&self.store, commit.tree, &artifact::seal_path(seal.seq))?;
+            if let Some((seal, facts)) = seal {
+                let file = |path: &str| tree::file(&self.store, commit.tree, path);
+                let bytes = file(&artifact::seal_path(seal.seq))?;
                 seals.extend(bytes.map(|bytes| (seal.seq, bytes)));
+                if seal.signed_by.is_some() {
+                    let bytes = file(&artifact::signature_path(seal.seq))?;
+                    signatures.extend(bytes.map(|bytes| (seal.seq, bytes)));
+                }
                 if let Some(seen) = &mut seen {
-                    seen.take(&seal);
+                    seen.take(&seal, &facts);
                 }
             }
             old = Some(commit.tree);
@@ -346,7 +364,7 @@ impl Ledger {
                 _ => None,
             })
             .collect();
-        Ok(History { line, seals, items })
+        Ok(History { line, seals, signatures, items })
     }
 }
 
@@ -354,6 +372,8 @@ impl Ledger {
 struct History {
     line: Vec<(Oid, Commit)>,
     seals: BTreeMap<u64, Vec<u8>>,
+    /// Beside those that are signed.
+    signatures: BTreeMap<u64, Vec<u8>>,
     /// Ids of the items that seals know.
     items: BTreeSet<String>,
 }

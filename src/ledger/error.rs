@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::object::BadObject;
 use crate::artifact::{Mark, PaperError};
 use crate::domain::id::{Digest, ItemId};
+use crate::domain::keys::Unfit;
 use crate::domain::refusal::Refusal;
+use crate::sign::NotSigned;
 
 /// Why the ledger could not answer or record.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,12 @@ pub enum LedgerError {
     Io { doing: String, path: PathBuf, why: String },
     #[error("the event cannot be written: {0}")]
     Paper(#[from] PaperError),
+    /// There is no signature, so nothing was recorded.
+    #[error("{0}")]
+    NotSigned(#[from] NotSigned),
+    /// The signature would not hold: every reader would refuse the commit.
+    #[error("the seal cannot be signed as it should: {0}")]
+    Unfit(#[from] Unfit),
     #[error("{0}")]
     Invalid(String),
 }

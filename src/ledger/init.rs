@@ -197,7 +197,8 @@ impl Ledger {
             restored: Vec::new(),
             cleared_lock: Some(name),
         });
-        let seal = seal(moment, &self.settings, None, Frontier::default(), &[], sealed, recovery);
+        let tree = Frontier::default();
+        let seal = seal(moment, &self.settings, None, tree, &[], sealed, None, recovery);
         let mut changes: Changes =
             documents.into_iter().map(|(path, bytes)| (path.to_owned(), Some(bytes))).collect();
         changes.insert(seal_path(1), Some(artifact::encode(&seal)));

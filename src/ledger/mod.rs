@@ -17,6 +17,7 @@ mod object;
 mod pack;
 mod progress;
 mod seen;
+mod signatures;
 mod snapshot;
 mod store;
 mod transact;
@@ -24,6 +25,7 @@ mod tree;
 mod verify;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use barrier::Durability;
@@ -37,6 +39,7 @@ pub use init::Founded;
 pub use object::{BadObject, Person};
 pub use progress::{Progress, Watching, watch};
 pub use seen::Foreign;
+pub use signatures::{Doubted, SealsOf, Signatures};
 pub use snapshot::{FORMAT, Snapshot};
 pub use store::Place;
 pub use transact::{Receipt, Verdict};
@@ -44,6 +47,8 @@ pub use verify::{Class, Finding, Verified, VerifyOptions};
 
 use cache::Cache;
 use store::Store;
+
+use crate::sign::Signing;
 
 /// How this clone writes.
 #[derive(Debug, Clone)]
@@ -55,6 +60,7 @@ pub struct Settings {
     pub program: String,
     /// Where it is said what does not stop a command.
     pub notes: Notes,
+    pub signing: Arc<Signing>,
 }
 
 /// A repository with a ledger branch.
@@ -99,6 +105,12 @@ impl Located {
     #[must_use]
     pub fn user(&self) -> Option<Person> {
         self.store.user()
+    }
+
+    /// git's `gpg.format` and `user.signingkey`, where they are set.
+    #[must_use]
+    pub fn signing_key(&self) -> (Option<String>, Option<String>) {
+        (self.store.config("gpg.format"), self.store.config("user.signingkey"))
     }
 
     /// The work tree this command runs in; none in a bare repository.

@@ -4,7 +4,7 @@
 //! once as it arrives: a seal that extends the one before it and names exactly the write-once
 //! files the commit adds, or the commit is foreign.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use git2::Oid;
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::cache::Cache;
 use super::error::{LedgerError, Rewrite, Stop, WayBack};
 use super::progress;
+use super::signatures;
 use super::store::Store;
 use super::tree::{self, Difference};
 use crate::artifact::{self, HANDOFF, LEDGER_DOC, Mark, SEALS, Seal, WORKFLOWS};
 use crate::domain::id::{Digest, ItemId};
+use crate::domain::keys::{Fact, Keyring};
 
 /// The file in the common git folder.
 const FILE: &str = "seen.json";
@@ -34,6 +36,9 @@ pub(super) struct Seen {
     #[serde(default)]
     pub seal: Option<Digest>,
     pub mark: Mark,
+    /// The keys after that seal: sealed ones only, whatever stands in the tree.
+    #[serde(default)]
+    pub keys: Keyring,
     /// Commits that changed `artifacts/` without a seal and are not corrected yet.
     pub foreign: Vec<Foreign>,
 }
@@ -109,11 +114,13 @@ impl Seen {
     pub(super) fn trust(store: &Store, tip: Oid) -> Result<Self, LedgerError> {
         let root = store.commit(tip)?.tree;
         let (seal, bytes) = last_seal(store, root)?;
+        let keys = signatures::keys_at(store, root, seal.seq)?;
         Ok(Self {
             tip: tip.to_string(),
             seq: seal.seq,
             seal: Some(Digest::of(&bytes)),
             mark: seal.mark(),
+            keys,
             foreign: Vec::new(),
         })
     }
@@ -144,8 +151,11 @@ impl Seen {
             progress::tell("new commits", done, of);
             match check_commit(store, &self, root, &commit)? {
                 Check::NotOurs => {}
-                Check::Sealed(seal) => self.take(&seal),
-                Check::Foreign { paths, why } => self.foreign.push(Foreign {
+                Check::Sealed(Arrived { seal, facts, wrong: None, .. }) => {
+                    self.take(&seal, &facts);
+                }
+                Check::Sealed(Arrived { paths, wrong: Some(why), .. })
+                | Check::Foreign { paths, why } => self.foreign.push(Foreign {
                     commit: oid.to_string(),
                     before: before.to_string(),
                     paths,
@@ -160,10 +170,11 @@ impl Seen {
     }
 
     /// Moves on to a sound seal; what it restored is no longer foreign.
-    pub(super) fn take(&mut self, seal: &Seal) {
+    pub(super) fn take(&mut self, seal: &Seal, facts: &[Fact]) {
         self.seq = seal.seq;
         self.seal = Some(Digest::of(&artifact::encode(seal)));
         self.mark = seal.mark();
+        self.keys.take(seal.seq, seal.timestamp, facts);
         for restored in seal.recovery.iter().flat_map(|recovery| &recovery.restored) {
             for foreign in &mut self.foreign {
                 foreign.paths.retain(|path| *path != restored.path);
@@ -260,7 +271,7 @@ impl Seen {
             };
             return Ok(Some(Stop {
                 path: path.clone(),
-                what: format!("{what} by commit {}, which has no seal", &foreign.commit[..7]),
+                what: format!("{what} by commit {}: {}", &foreign.commit[..7], foreign.why),
                 pointer: None,
                 sealed,
                 found,
@@ -276,11 +287,22 @@ impl Seen {
 pub(super) enum Check {
     /// It leaves `artifacts/` alone.
     NotOurs,
-    Sealed(Box<Seal>),
+    Sealed(Arrived),
     Foreign {
         paths: Vec<String>,
         why: String,
     },
+}
+
+/// A commit with the next seal, which follows the one before it.
+pub(super) struct Arrived {
+    pub seal: Box<Seal>,
+    /// Its facts, where they were needed to judge the signature.
+    pub facts: Vec<Fact>,
+    /// Everything it changes.
+    pub paths: Vec<String>,
+    /// Why its signature does not hold.
+    pub wrong: Option<String>,
 }
 
 /// Checks one commit against the seal before it.
@@ -312,7 +334,8 @@ pub(super) fn check_commit(
     let Some(oid) = next else {
         return foreign("it changes artifacts/ without the next seal");
     };
-    let Ok(seal) = artifact::decode::<Seal>(&store.blob(oid)?) else {
+    let sealed = store.blob(oid)?;
+    let Ok(seal) = artifact::decode::<Seal>(&sealed) else {
         return foreign("its seal cannot be read");
     };
     let restored: Vec<&str> = seal
@@ -322,9 +345,11 @@ pub(super) fn check_commit(
         .map(|file| file.path.as_str())
         .collect();
     // A correction puts damaged seals back, and takes the place of a forged one.
+    let signature_path = artifact::signature_path(seal.seq);
     let rewrites = |change: &Difference| {
+        let own = change.path == path || change.path == signature_path;
         change.path.starts_with(SEALS)
-            && (change.path != path || change.old.is_some())
+            && (!own || change.old.is_some())
             && !restored.contains(&change.path.as_str())
     };
     if changes.iter().any(rewrites) {
@@ -347,6 +372,7 @@ pub(super) fn check_commit(
     let mut added: BTreeMap<&str, &Digest> =
         seal.artifacts.iter().map(|file| (file.path.as_str(), &file.sha256)).collect();
     let mut leaves = BTreeMap::new();
+    let mut files = Vec::new();
     for change in changes.iter().filter(|change| is_write_once(&change.path)) {
         if restored.contains(&change.path.as_str()) {
             continue;
@@ -359,6 +385,7 @@ pub(super) fn check_commit(
             return foreign("it adds what its seal does not name");
         }
         leaves.insert(change.path.clone(), artifact::leaf(&change.path, &bytes));
+        files.push((change.path.clone(), bytes));
     }
     if !added.is_empty() {
         return foreign("its seal names what it does not add");
@@ -371,14 +398,34 @@ pub(super) fn check_commit(
     if frontier.size() != seal.size || frontier.root() != seal.root || seal.tree().is_none() {
         return foreign("its seal's root does not follow");
     }
-    Ok(Check::Sealed(Box::new(seal)))
+    let signature = changes.iter().find(|change| change.path == signature_path);
+    let signature =
+        signature.and_then(|change| change.new).map(|oid| store.blob(oid)).transpose()?;
+    // Without a signature only facts about keys matter, and they are the ledger's.
+    let ledgers = format!("{HANDOFF}/{}/", artifact::LEDGER_FOLDER);
+    let facts: Vec<Fact> = files
+        .iter()
+        .filter(|(path, _)| match seal.signed_by {
+            Some(_) => path.starts_with(HANDOFF),
+            None => path.starts_with(&ledgers),
+        })
+        .filter_map(|(_, bytes)| {
+            let event = artifact::decode_event(bytes).ok()?;
+            Fact::of(&event, &Digest::of(bytes))
+        })
+        .collect();
+    let wrong = signatures::judge(&seen.keys, &seal, &sealed, signature.as_deref(), &facts);
+    let wrong = wrong.err().map(|wrong| format!("its signature does not hold: {}", wrong.what));
+    let paths = changes.into_iter().map(|change| change.path).collect();
+    Ok(Check::Sealed(Arrived { seal: Box::new(seal), facts, paths, wrong }))
 }
 
 /// Why what a seal calls restored is not as it was sealed, if it is not: whoever forges a seal may
 /// call anything a correction.
 ///
 /// The last seal must be the one that was seen, byte for byte; the chain holds those before it,
-/// and they tell what every write-once file was sealed as.
+/// and they tell what every write-once file was sealed as. No seal tells what its signature was:
+/// one that holds is as good.
 fn false_correction(
     store: &Store,
     root: Oid,
@@ -387,12 +434,15 @@ fn false_correction(
     restored: &[&str],
 ) -> Result<Option<&'static str>, LedgerError> {
     const ANEW: Option<&str> = Some("it writes a seal anew that was another");
+    const NOT_AS_SEALED: Option<&str> = Some("it calls restored what is not as it was sealed");
     if seen.seal.as_ref().is_some_and(|seal| *seal != Digest::of(last)) {
         return Ok(ANEW);
     }
     if restored.is_empty() {
         return Ok(None);
     }
+    let signatures: BTreeSet<u64> =
+        restored.iter().filter_map(|path| artifact::parse_signature_path(path)).collect();
     let mut sealed: BTreeMap<&str, Digest> = BTreeMap::new();
     let mut previous = Some(Digest::of(last));
     for seq in (1..=seen.seq).rev() {
@@ -402,6 +452,12 @@ fn false_correction(
             return Ok(ANEW);
         };
         let Ok(seal) = artifact::decode::<Seal>(&bytes) else { return Ok(ANEW) };
+        if signatures.contains(&seq) {
+            let signature = tree::file(store, root, &artifact::signature_path(seq))?;
+            if !signatures::can_be(&seen.keys, &seal, &bytes, signature.as_deref()) {
+                return Ok(NOT_AS_SEALED);
+            }
+        }
         for file in seal.artifacts.into_iter().chain(seal.documents) {
             if let Some(path) = restored.iter().find(|path| **path == file.path) {
                 sealed.entry(path).or_insert(file.sha256);
@@ -410,7 +466,8 @@ fn false_correction(
         previous = seal.previous;
     }
     for path in restored {
-        let ours = match artifact::parse_seal_path(path) {
+        let seal = path.strip_suffix(".sig").unwrap_or(path);
+        let ours = match artifact::parse_seal_path(seal) {
             // Older ones are in the chain; its own takes the place of a forged one.
             Some(seq) if seq <= seen.seq + 1 => continue,
             Some(_) => true,
@@ -418,7 +475,7 @@ fn false_correction(
         };
         let is = if ours { tree::file(store, root, path)? } else { continue };
         if is.map(|bytes| Digest::of(&bytes)).as_ref() != sealed.get(path) {
-            return Ok(Some("it calls restored what is not as it was sealed"));
+            return Ok(NOT_AS_SEALED);
         }
     }
     Ok(None)

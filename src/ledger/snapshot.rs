@@ -14,9 +14,10 @@ use super::seen::{self, Foreign, Seen};
 use super::store::Store;
 use super::tree;
 use crate::artifact::{self, BusyDoc, HANDOFF, LEDGER_FOLDER, LedgerDoc, Mark, WORKFLOWS};
-use crate::domain::decide::{Ask, Decided, LiveClaim, World, decide};
+use crate::domain::decide::{Ask, Decided, KeyAsk, KeyWorld, LiveClaim, World, decide, decide_key};
 use crate::domain::event::WorkflowRef;
 use crate::domain::id::{ExecutorId, ItemId, WorkflowName};
+use crate::domain::keys::Keyring;
 use crate::domain::moment::Moment;
 use crate::domain::refusal::Refusal;
 use crate::domain::state::LedgerState;
@@ -373,6 +374,24 @@ impl<'l> Snapshot<'l> {
             live: live.as_ref(),
         };
         Ok(decide(world, id, ask, moment)?)
+    }
+
+    /// The keys after the last seal; nothing when reading at a commit of the caller's choice.
+    #[must_use]
+    pub fn keys(&self) -> Option<&Keyring> {
+        self.seen.as_ref().map(|seen| &seen.keys)
+    }
+
+    /// Judges an ask about keys against this state.
+    ///
+    /// # Errors
+    /// The refusal, or a bad file of the ledger's own.
+    pub fn decide_key(&self, ask: &KeyAsk, moment: &Moment) -> Result<Decided, LedgerError> {
+        let ledger = self.ledger()?;
+        let Some(seen) = &self.seen else {
+            return Err(LedgerError::Invalid("keys change at the newest state only".into()));
+        };
+        Ok(decide_key(KeyWorld { ledger, keys: &seen.keys, seal: seen.seq }, ask, moment)?)
     }
 
     /// An item's events in order, as they stand in the tree.

@@ -22,12 +22,14 @@ use super::tree::{self, Changes};
 use super::{Ledger, Settings};
 use crate::artifact::{
     Committer, Frontier, Mark, Pattern, Recovery, SCHEMA_VERSION, Seal, SealedFile, encode, leaf,
-    seal_path,
+    seal_path, signature_path,
 };
 use crate::domain::event::{Event, EventKind};
-use crate::domain::id::{Digest, ItemId};
+use crate::domain::id::{Digest, Fingerprint, ItemId};
+use crate::domain::keys::{Fact, Keyring, Said};
 use crate::domain::moment::Moment;
 use crate::domain::workflow::Workflow;
+use crate::sign::{LeftOut, Pen};
 
 #[cfg(test)]
 mod model;
@@ -146,14 +148,14 @@ impl Ledger {
                 definitions,
                 workflow.as_ref(),
             )?;
-            let write = || {
-                let cleared = cleared.clone();
+            let write = |signed: Option<Vec<u8>>| {
+                let (repair, cleared) = (repair.clone(), cleared.clone());
                 let draft =
-                    self.draft(moment, &snapshot, base, &finished, repair.clone(), cleared)?;
+                    self.draft(moment, &snapshot, base, &finished, repair, cleared, signed)?;
                 barrier.objects(&draft.written)?;
                 Ok(draft)
             };
-            let draft = write()?;
+            let draft = write(None)?;
             match self.store.swap(Some(snapshot.tip), draft.commit, "stepseal: append") {
                 Swap::Moved => {}
                 Swap::Lost { locked } => {
@@ -184,7 +186,7 @@ impl Ledger {
                 // Until the swap nothing referred to these objects, so a clean-up beside us may
                 // have taken them. Now something does: the same content under the same ids stays.
                 tracing::warn!(%error, "not all of it reads back: it is written again");
-                back = write().and_then(|draft| self.read_back(&draft));
+                back = write(draft.signature.clone()).and_then(|draft| self.read_back(&draft));
             }
             back.map_err(unknown)?;
             return Ok(self.acknowledge(draft, finished, value, &snapshot));
@@ -218,7 +220,9 @@ impl Ledger {
         self.store.on_line(tip, commit, 10_000)
     }
 
-    /// Writes everything but the reference.
+    /// Writes everything but the reference; what was signed before is not signed again, because
+    /// not every key signs the same bytes the same way twice.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one draft, used once each")]
     fn draft(
         &self,
         moment: &Moment,
@@ -227,6 +231,7 @@ impl Ledger {
         finished: &Finished,
         repair: Repair,
         cleared: Option<String>,
+        signed: Option<Vec<u8>>,
     ) -> Result<Draft, LedgerError> {
         let (last, bytes) = match &snapshot.seen {
             Some(seen) => seen::seal_at(&self.store, base, seen.seq)?,
@@ -244,6 +249,10 @@ impl Ledger {
             };
             recovery.get_or_insert_with(none).cleared_lock = Some(cleared);
         }
+        let facts = facts(&finished.events);
+        let unknown = Keyring::default();
+        let keys = snapshot.seen.as_ref().map_or(&unknown, |seen| &seen.keys);
+        let pen = self.pen(keys, &facts)?;
         let seal = seal(
             moment,
             &self.settings,
@@ -251,18 +260,53 @@ impl Ledger {
             frontier,
             &finished.leaves,
             Vec::new(),
+            pen.map(|pen| pen.fingerprint().clone()),
             recovery,
         );
+        // What a reader would refuse is not written.
+        keys.judge(Said {
+            seal: seal.seq,
+            timestamp: seal.timestamp,
+            signed_by: seal.signed_by.as_ref(),
+            facts: &facts,
+        })?;
+        let sealed = encode(&seal);
+        let signature = match (pen, signed) {
+            (Some(_), Some(signed)) => Some(signed),
+            (pen, _) => pen.map(|pen| pen.sign(&sealed)).transpose()?,
+        };
         let mut changes = repair.changes;
         changes.extend(finished.derived.clone());
         changes.extend(
             finished.leaves.iter().map(|(path, bytes)| (path.clone(), Some(bytes.clone()))),
         );
-        changes.insert(seal_path(seal.seq), Some(encode(&seal)));
+        changes.insert(seal_path(seal.seq), Some(sealed));
+        if let Some(signature) = &signature {
+            changes.insert(signature_path(seal.seq), Some(signature.clone()));
+        }
         let (root, written) = tree::splice(&self.store, Some(snapshot.root), &changes)?;
         let message = message(&finished.events, &seal);
         let paths = changes.into_keys().collect();
-        self.commit(moment, Some(snapshot.tip), root, written, &message, seal, paths)
+        let draft =
+            self.commit(moment, Some(snapshot.tip), root, written, &message, seal, paths)?;
+        Ok(Draft { signature, ..draft })
+    }
+
+    /// What this seal is signed with. Key events always are; other seals where this clone signs
+    /// and the ledger has a key, since before the first one a signature proves nothing.
+    fn pen(&self, keys: &Keyring, facts: &[Fact]) -> Result<Option<&Pen>, LedgerError> {
+        let signing = &self.settings.signing;
+        let changes_keys = facts.iter().any(|fact| fact.key.is_some());
+        let left_out = match (changes_keys, signing.on(), keys.is_empty()) {
+            (true, _, _) | (false, true, false) => return Ok(Some(signing.pen()?)),
+            (false, true, true) => Some(LeftOut::NoKeyYet),
+            (false, false, false) => Some(LeftOut::NotAsked),
+            (false, false, true) => None,
+        };
+        if let Some(left_out) = left_out {
+            signing.leave_out(left_out);
+        }
+        Ok(None)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one commit, used once each")]
@@ -284,7 +328,7 @@ impl Ledger {
         let bytes = object::format_commit(root, parent, &author, &committer, seconds, message);
         let commit = self.store.write(ObjectType::Commit, &bytes)?;
         written.push(commit);
-        Ok(Draft { commit, root, written, seal, paths })
+        Ok(Draft { commit, root, written, seal, signature: None, paths })
     }
 
     /// Reads commit, seal and files back from the disk: what gc or a bad disk took is not
@@ -294,6 +338,12 @@ impl Ledger {
         let seal = tree::file(&self.store, commit.tree, &seal_path(draft.seal.seq))?;
         if seal.as_deref() != Some(&encode(&draft.seal)[..]) {
             return Err(LedgerError::Invalid("the seal does not read back".into()));
+        }
+        if let Some(signature) = &draft.signature {
+            let found = tree::file(&self.store, commit.tree, &signature_path(draft.seal.seq))?;
+            if found.as_ref() != Some(signature) {
+                return Err(LedgerError::Invalid("the signature does not read back".into()));
+            }
         }
         for file in &draft.seal.artifacts {
             let bytes = tree::file(&self.store, commit.tree, &file.path)?;
@@ -318,7 +368,7 @@ impl Ledger {
         let mark = draft.seal.mark();
         if let Some(seen) = &snapshot.seen {
             let mut seen = seen.clone();
-            seen.take(&draft.seal);
+            seen.take(&draft.seal, &facts(&finished.events));
             seen.tip = draft.commit.to_string();
             seen.save(&self.cache);
         }
@@ -341,7 +391,13 @@ pub(super) struct Draft {
     pub root: Oid,
     pub written: Vec<Oid>,
     pub seal: Seal,
+    pub signature: Option<Vec<u8>>,
     pub paths: Vec<String>,
+}
+
+/// The facts among events, as far as signatures concern them.
+fn facts(events: &[Sealed]) -> Vec<Fact> {
+    events.iter().filter_map(|sealed| Fact::of(&sealed.event, &sealed.sha256)).collect()
 }
 
 /// Turns facts into files against a state.
@@ -376,6 +432,7 @@ fn enact(
 }
 
 /// Seals the write-once files of one commit.
+#[expect(clippy::too_many_arguments, reason = "the parts of one seal, used once each")]
 pub(super) fn seal(
     moment: &Moment,
     settings: &Settings,
@@ -383,6 +440,7 @@ pub(super) fn seal(
     mut frontier: Frontier,
     leaves: &[(String, Vec<u8>)],
     documents: Vec<SealedFile>,
+    signed_by: Option<Fingerprint>,
     recovery: Option<Recovery>,
 ) -> Seal {
     for (path, bytes) in leaves {
@@ -404,7 +462,7 @@ pub(super) fn seal(
         frontier: frontier.roots().to_vec(),
         committer: Committer { id: moment.actor.id.to_string(), program: settings.program.clone() },
         pattern: Pattern::Direct,
-        signed_by: None,
+        signed_by,
         recovery,
     }
 }

@@ -10,7 +10,8 @@ use super::batch::derived_files;
 use super::error::{LedgerError, Rewrite, Stop, WayBack};
 use super::fold::{self, ItemFold, Problem, Sealed};
 use super::object::Commit;
-use super::seen::{self, Check, Seen};
+use super::seen::{self, Arrived, Check, Seen};
+use super::signatures::{self, Audited, Signatures};
 use super::snapshot::Snapshot;
 use super::store::Store;
 use super::{Ledger, progress, tree};
@@ -19,7 +20,8 @@ use crate::artifact::{
     encode_event, leaf,
 };
 use crate::domain::event::{EventData, EventKind};
-use crate::domain::id::{ClaimId, Digest, EventId, ExecutorId, ItemId};
+use crate::domain::id::{ClaimId, Digest, EventId, ExecutorId, Fingerprint, ItemId};
+use crate::domain::keys::{Fact, Keyring};
 use crate::domain::schedule::decision;
 use crate::domain::state::{ItemState, LedgerState};
 
@@ -48,6 +50,18 @@ pub enum Class {
     WrongDecision,
     /// A derived file is not what the events give.
     WrongDerived,
+    /// A signature is none, is for something else, or is not over its seal with its key.
+    BadSignature,
+    /// A seal is signed with a key the ledger does not have.
+    UnknownKey,
+    /// A seal is signed with a key that was revoked before.
+    RevokedKey,
+    /// A seal is signed with a key whose end the ledger had passed.
+    ExpiredKey,
+    /// A key may not seal what it sealed.
+    NotEntitled,
+    /// A seal that must be signed is not.
+    Unsigned,
     /// A commit without a seal changed `artifacts/`, or merged.
     ForeignCommit,
     /// History is not the one a mark was taken of.
@@ -62,7 +76,7 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
         Self::Altered,
         Self::Deleted,
         Self::Reordered,
@@ -74,6 +88,12 @@ impl Class {
         Self::IllegalTransition,
         Self::WrongDecision,
         Self::WrongDerived,
+        Self::BadSignature,
+        Self::UnknownKey,
+        Self::RevokedKey,
+        Self::ExpiredKey,
+        Self::NotEntitled,
+        Self::Unsigned,
         Self::ForeignCommit,
         Self::Rewritten,
         Self::CutTail,
@@ -96,6 +116,12 @@ impl Class {
             Self::IllegalTransition => "illegal-transition",
             Self::WrongDecision => "wrong-decision",
             Self::WrongDerived => "wrong-derived",
+            Self::BadSignature => "bad-signature",
+            Self::UnknownKey => "unknown-key",
+            Self::RevokedKey => "revoked-key",
+            Self::ExpiredKey => "expired-key",
+            Self::NotEntitled => "not-entitled",
+            Self::Unsigned => "unsigned",
             Self::ForeignCommit => "foreign-commit",
             Self::Rewritten => "rewritten",
             Self::CutTail => "cut-tail",
@@ -182,6 +208,10 @@ pub struct VerifyOptions {
     pub deep: bool,
     /// Marks kept elsewhere.
     pub marks: Vec<Mark>,
+    /// Every seal must be signed, from the first key's on and not before this one.
+    pub require_signatures: Option<u64>,
+    /// The first key must be this one, known from elsewhere.
+    pub root_key: Option<Fingerprint>,
 }
 
 /// What was verified, and what was found.
@@ -195,6 +225,7 @@ pub struct Verified {
     pub findings: Vec<Finding>,
     /// Files that were damaged and put back, with the commit that had damaged them.
     pub corrected: Vec<(String, String)>,
+    pub signatures: Signatures,
     pub mark: Option<Mark>,
     pub tip: String,
 }
@@ -233,7 +264,8 @@ impl Ledger {
             root: tip,
             line: Vec::new(),
             bytes: BTreeMap::new(),
-            damaged: Vec::new(),
+            damaged: BTreeMap::new(),
+            facts: BTreeMap::new(),
         };
         if let Err(error) = audit.run(tip, known.as_ref(), options) {
             audit.report.findings.push(Finding::lost(told(Some(tip), error), None)?);
@@ -256,8 +288,11 @@ struct Audit<'a> {
     line: Vec<(Oid, Commit)>,
     /// The bytes of write-once files that are as sealed.
     bytes: BTreeMap<String, Vec<u8>>,
-    /// Sealed bytes, from history, of files that are damaged now: links to them still hold.
-    damaged: Vec<Vec<u8>>,
+    /// Sealed bytes, from history, of files that are damaged now: links to them still hold, and
+    /// so do the keys they added.
+    damaged: BTreeMap<String, Vec<u8>>,
+    /// What signatures must know of the events, by path.
+    facts: BTreeMap<String, Fact>,
 }
 
 impl Audit<'_> {
@@ -283,7 +318,8 @@ impl Audit<'_> {
         self.documents(&seals)?;
         let roots = self.roots(&seals)?;
         self.events(&expected)?;
-        self.commits(&seals, options.deep)?;
+        let audited = self.signatures(&files, &seals, options)?;
+        self.commits(&seals, &audited, options.deep)?;
         self.marks(known, options, &roots);
         self.report.seals = seals.len() as u64;
         self.report.mark = seals.last().map(|(seal, _)| seal.mark());
@@ -333,6 +369,7 @@ impl Audit<'_> {
                 Some(number) => {
                     numbered.insert(number, *oid);
                 }
+                None if artifact::parse_signature_path(path).is_some() => {}
                 None => {
                     let finding = Finding::new(Class::Unsealed, path.clone(), "is no seal");
                     self.report.findings.push(finding);
@@ -441,7 +478,8 @@ impl Audit<'_> {
                 let mut finding = Finding::new(Class::Deleted, path.clone(), "is gone");
                 finding.sealed = Some(sealed.sha256.clone());
                 finding.seal = Some(sealed.seal);
-                self.damaged.extend(self.sealed_bytes(path, &sealed.sha256)?);
+                let before = self.sealed_bytes(path, &sealed.sha256)?;
+                self.damaged.extend(before.map(|before| (path.clone(), before)));
                 wrong.push(finding);
                 continue;
             };
@@ -464,7 +502,7 @@ impl Audit<'_> {
             finding.seal = Some(sealed.seal);
             if let Some(before) = self.sealed_bytes(path, &sealed.sha256)? {
                 finding.pointer = first_difference(&before, &bytes);
-                self.damaged.push(before);
+                self.damaged.insert(path.clone(), before);
             }
             wrong.push(finding);
         }
@@ -587,67 +625,208 @@ impl Audit<'_> {
         Ok(roots)
     }
 
+    /// Every signature, on the keys before it.
+    fn signatures(
+        &mut self,
+        files: &BTreeMap<String, Oid>,
+        seals: &[(Seal, Vec<u8>)],
+        options: &VerifyOptions,
+    ) -> Result<Audited, LedgerError> {
+        let mut found = BTreeMap::new();
+        let mut lost = BTreeSet::new();
+        let last = seals.last().map_or(0, |(seal, _)| seal.seq);
+        let prefix = format!("{SEALS}/");
+        for (path, oid) in files.range(prefix.clone()..).take_while(|(p, _)| p.starts_with(&prefix))
+        {
+            let Some(seq) = artifact::parse_signature_path(path) else { continue };
+            if seq > last {
+                let what = "is beside no seal";
+                self.report.findings.push(Finding::new(Class::Unsealed, path.clone(), what));
+                continue;
+            }
+            match self.store.blob(*oid) {
+                Ok(bytes) => drop(found.insert(seq, bytes)),
+                Err(error) => {
+                    lost.insert(seq);
+                    self.report.findings.push(Finding::lost(error, Some(path.clone()))?);
+                }
+            }
+            progress::tell("signatures", found.len(), seals.len());
+        }
+        let facts = std::mem::take(&mut self.facts);
+        let mut audited = signatures::audit(seals, &found, facts, |seq| {
+            let path = artifact::signature_path(seq);
+            let mut first = self.line.iter().map(|(_, commit)| commit.tree);
+            first.find_map(|tree| tree::file(self.store, tree, &path).ok().flatten())
+        });
+        let mut wrong: Vec<(u64, Class, String)> = audited
+            .wrong
+            .iter()
+            // One that cannot be read is not gone: nothing can be said of it.
+            .filter(|(seal, wrong)| wrong.class != Class::Deleted || !lost.contains(seal))
+            .map(|(seal, wrong)| (*seal, wrong.class, wrong.what.clone()))
+            .collect();
+        if let Some(from) = options.require_signatures {
+            for &(first, last) in &audited.unsigned {
+                let first = first.max(from);
+                let what = match last.saturating_sub(first) {
+                    _ if first > last => continue,
+                    0 => format!("seal {first} is not signed"),
+                    _ => format!("seals {first} to {last} are not signed"),
+                };
+                wrong.push((first, Class::Unsigned, what));
+            }
+        }
+        if let (Some(wanted), Some((root, seal))) = (&options.root_key, &audited.signatures.root)
+            && wanted != root
+        {
+            let what = format!("the first key is {root}, not the one given with --root-key");
+            wrong.push((*seal, Class::UnknownKey, what));
+        }
+        let mut findings = Vec::new();
+        for (seal, class, what) in wrong {
+            // What is wrong with the seal itself, and not with the file beside it.
+            let path = match class {
+                Class::Unsigned | Class::IllegalTransition => artifact::seal_path(seal),
+                _ => artifact::signature_path(seal),
+            };
+            let mut finding = Finding::new(class, path, what);
+            finding.seal = Some(seal);
+            finding.found = found.get(&seal).map(|bytes| Digest::of(bytes));
+            findings.push(finding);
+        }
+        // A signature that never was came with its seal.
+        let bare = |path: &str| path.strip_suffix(".sig").unwrap_or(path).to_owned();
+        let paths = findings.iter().filter_map(|finding| finding.path.clone());
+        let paths = paths.flat_map(|path| [bare(&path), path]).collect();
+        let changed = self.changed_seals(&paths)?;
+        for mut finding in findings {
+            finding.commit = finding
+                .path
+                .as_ref()
+                .and_then(|path| changed.get(path).or_else(|| changed.get(&bare(path))).cloned());
+            self.report.findings.push(finding);
+        }
+        self.report.signatures = std::mem::take(&mut audited.signatures);
+        Ok(audited)
+    }
+
+    /// The commits that gave files among the seals what they have now: one walk for all of them.
+    fn changed_seals(
+        &self,
+        paths: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, String>, LedgerError> {
+        let mut changed = BTreeMap::new();
+        if paths.is_empty() {
+            return Ok(changed);
+        }
+        let mut before = None;
+        for (oid, commit) in &self.line {
+            let here = tree::find(self.store, commit.tree, SEALS)?.map(|entry| entry.oid);
+            for difference in tree::compare(self.store, before, here)? {
+                let path = format!("{SEALS}/{}", difference.path);
+                if paths.contains(&path) {
+                    changed.insert(path, oid.to_string());
+                }
+            }
+            before = here;
+        }
+        Ok(changed)
+    }
+
     /// Every commit that changes `artifacts/` has the next seal; what was put back is said.
-    fn commits(&mut self, seals: &[(Seal, Vec<u8>)], deep: bool) -> Result<(), LedgerError> {
+    fn commits(
+        &mut self,
+        seals: &[(Seal, Vec<u8>)],
+        audited: &Audited,
+        deep: bool,
+    ) -> Result<(), LedgerError> {
         let mut foreign: Vec<Open> = Vec::new();
         let mut recoveries: Vec<Recovery> = Vec::new();
+        let facts = |seal: &Seal| audited.changes.get(&seal.seq).map_or(&[][..], Vec::as_slice);
         let mut next = 1u64;
         let mut seen: Option<Seen> = None;
         let mut old = None;
         // The tree of the last sound commit: its seal stands there as it was written.
         let mut sound = None;
-        let puts_seals_back = |seq: u64| {
-            let seal = usize::try_from(seq).ok().and_then(|seq| seals.get(seq - 1));
-            let recovery = seal.and_then(|(seal, _)| seal.recovery.as_ref());
+        let seal_of = |seq: u64| {
+            let at = usize::try_from(seq).ok()?.checked_sub(1)?;
+            seals.get(at).map(|(seal, _)| seal)
+        };
+        // Where seals were put back another stood before, and a signature that does not hold now
+        // may have held when it came.
+        let doubtful = |seq: u64| {
+            let recovery = seal_of(seq).and_then(|seal| seal.recovery.as_ref());
             recovery.is_some_and(|r| r.restored.iter().any(|file| file.path.starts_with(SEALS)))
+                || audited.wrong.binary_search_by_key(&seq, |(seal, _)| *seal).is_ok()
         };
         for (n, (oid, commit)) in self.line.iter().enumerate() {
             progress::tell("commits", n, self.line.len());
             let trailer = trailer(commit);
             let says_next = trailer == Some(next);
-            match (&mut seen, old) {
+            let judged = match (&mut seen, old) {
                 (Some(seen), Some(old))
-                    if deep || !says_next || commit.parents.len() > 1 || puts_seals_back(next) =>
+                    if deep || !says_next || commit.parents.len() > 1 || doubtful(next) =>
                 {
                     if let Some(sound) = sound {
                         let last = tree::file(self.store, sound, &artifact::seal_path(seen.seq))?;
                         seen.seal = last.map(|bytes| Digest::of(&bytes));
                     }
                     match seen::check_commit(self.store, seen, old, commit)? {
-                        Check::Sealed(seal) => {
-                            seen.take(&seal);
-                            sound = Some(commit.tree);
-                            recoveries.extend(answer(&mut foreign, &seal));
+                        Check::Sealed(Arrived { seal, facts: own, paths, wrong }) => {
+                            match wrong.filter(|_| seal.seq <= audited.judged) {
+                                None => {
+                                    seen.take(&seal, &own);
+                                    sound = Some(commit.tree);
+                                    recoveries.extend(answer(&mut foreign, &seal));
+                                    None
+                                }
+                                // It was built upon: a bad signature is a finding of its own, and
+                                // puts nothing right.
+                                Some(_) if seal_of(seal.seq) == Some(&*seal) => {
+                                    seen.take(&seal, facts(&seal));
+                                    sound = Some(commit.tree);
+                                    None
+                                }
+                                // Another seal took its place.
+                                Some(why) => Some((paths, why)),
+                            }
                         }
-                        Check::NotOurs => {}
-                        Check::Foreign { paths, why } => {
-                            let open = paths.clone();
-                            let commit = oid.to_string();
-                            foreign.push(Open { commit, paths, why, open, answered: false });
-                        }
+                        Check::NotOurs => None,
+                        Check::Foreign { paths, why } => Some((paths, why)),
                     }
                 }
                 // The trailer says the next seal, and the final tree has shown that seal sound.
                 (Some(seen), _) => {
-                    if let Some((seal, _)) = seals.get(next as usize - 1) {
-                        seen.take(seal);
+                    if let Some(seal) = seal_of(next) {
+                        seen.take(seal, facts(seal));
                         sound = Some(commit.tree);
                         recoveries.extend(answer(&mut foreign, seal));
                     }
+                    None
                 }
                 // The first commit seals itself; a shallow line begins in the middle.
                 (None, _) => {
-                    let seq = trailer.unwrap_or(1);
-                    next = seq;
+                    next = trailer.unwrap_or(1);
                     sound = Some(commit.tree);
-                    seen = seals.get(usize::try_from(seq).unwrap_or(1) - 1).map(|(seal, _)| Seen {
+                    let mut keys = Keyring::default();
+                    for (seal, _) in seals.iter().take_while(|(seal, _)| seal.seq <= next) {
+                        keys.take(seal.seq, seal.timestamp, facts(seal));
+                    }
+                    seen = seal_of(next).map(|seal| Seen {
                         tip: oid.to_string(),
                         seq: seal.seq,
                         seal: None,
                         mark: seal.mark(),
+                        keys,
                         foreign: Vec::new(),
                     });
+                    None
                 }
+            };
+            if let Some((paths, why)) = judged {
+                let (commit, open) = (oid.to_string(), paths.clone());
+                foreign.push(Open { commit, paths, why, open, answered: false });
             }
             next = seen.as_ref().map_or(next, |seen| seen.seq + 1);
             old = Some(commit.tree);
@@ -743,13 +922,18 @@ impl Audit<'_> {
             .flatten()
             .map(|sealed| (sealed.event.id, (sealed.sha256.clone(), sealed.event.kind())))
             .collect();
-        for bytes in &self.damaged {
+        for (path, bytes) in &self.damaged {
             if let Ok(event) = artifact::decode_event(bytes) {
-                digests.insert(event.id, (Digest::of(bytes), event.kind()));
+                let sha256 = Digest::of(bytes);
+                let fact = Fact::of(&event, &sha256);
+                self.facts.extend(fact.map(|fact| (path.clone(), fact)));
+                digests.insert(event.id, (sha256, event.kind()));
             }
         }
         for sealed in sealed.values().flatten() {
             self.links(sealed, &digests);
+            let fact = Fact::of(&sealed.event, &sealed.sha256);
+            self.facts.extend(fact.map(|fact| (sealed.path.clone(), fact)));
         }
         let mut ledger = LedgerState::default();
         let whole = !self.report.findings.iter().any(|finding| {

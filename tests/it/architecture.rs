@@ -9,14 +9,18 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("plan", &["domain"]),
     ("artifact", &["domain"]),
     ("process", &[]),
-    ("ledger", &["domain", "artifact", "process"]),
+    ("sign", &["domain", "artifact", "process"]),
+    ("ledger", &["domain", "artifact", "process", "sign"]),
     ("code", &["domain", "process"]),
     ("report", &["domain"]),
     ("ops", &["domain", "plan", "artifact", "process", "ledger", "code", "report"]),
     ("config.rs", &["domain"]),
     (
         "cli",
-        &["domain", "plan", "artifact", "process", "ledger", "code", "report", "ops", "config"],
+        &[
+            "domain", "plan", "artifact", "process", "sign", "ledger", "code", "report", "ops",
+            "config",
+        ],
     ),
 ];
 
@@ -27,15 +31,15 @@ const CRATES: &[(&str, &[&str])] = &[
     ("anstyle", &["cli"]),
     ("toml", &["config.rs", "plan"]),
     ("serde_saphyr", &["plan"]),
-    ("tempfile", &["ledger", "config.rs", "cli"]),
-    ("rustix", &["ledger", "process"]),
-    ("tracing", &["ledger", "cli"]),
+    ("tempfile", &["ledger", "config.rs", "cli", "sign"]),
+    ("rustix", &["ledger", "process", "sign"]),
     ("csv", &["report"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("terminal_size", &["config.rs"]),
-    ("ssh_key", &["artifact"]),
+    ("ssh_key", &["artifact", "sign"]),
     ("base64ct", &["artifact"]),
+    ("tracing", &["ledger", "cli"]),
 ];
 
 /// How a name is written where it is used.

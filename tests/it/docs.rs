@@ -42,6 +42,7 @@ fn every_reason_is_documented() {
             let reason = word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
             let is = |start: &str| source.contains(&format!("{start}\"{word}\""));
             let given = is("Exit::Damaged, ")
+                || is("Exit::Credentials, ")
                 || is("Exit::Refused, ")
                 || is("Exit::NotFound, ")
                 || is("Exit::Outside, ")
@@ -143,6 +144,8 @@ fn links_between_documents_lead_somewhere() {
         "docs/transitions.md",
         "docs/design/0001-formats.md",
         "docs/design/0002-append.md",
+        "docs/design/0003-signatures.md",
+        "docs/signatures.md",
     ] {
         let text = doc(file);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

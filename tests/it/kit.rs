@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sha2::Digest as _;
 
 /// The shipped binary.
 pub(crate) const STEPSEAL: &str = env!("CARGO_BIN_EXE_stepseal");
@@ -265,8 +266,36 @@ impl Room {
         ran.stdout
     }
 
+    /// An ed25519 key made from its name, so that tests need no program for one: the path of the
+    /// private half, with the public half beside it.
+    pub(crate) fn key(&self, name: &str) -> String {
+        let path = self.path().join("home").join(name);
+        if !path.exists() {
+            let mut key = ssh_key::PrivateKey::from(signing_key(name));
+            key.set_comment(format!("{name}@it"));
+            key.write_openssh_file(&path, ssh_key::LineEnding::LF).expect("a private key");
+            let public = key.public_key().to_openssh().expect("a public key");
+            std::fs::write(path.with_extension("pub"), public + "\n").expect("a public key");
+        }
+        path.display().to_string()
+    }
+
+    /// Runs the binary with a key to sign with, for a principal, with seal.sign on.
+    pub(crate) fn sign_as(&self, name: &str, args: &[&str]) -> Ran {
+        let mut command = self.stepseal(args);
+        command.env("STEPSEAL_SEAL_SIGN", "ssh").env("STEPSEAL_SEAL_KEY", self.key(name));
+        command.env("STEPSEAL_PRINCIPAL", format!("{name}@it"));
+        command.env("STEPSEAL_EXECUTOR", format!("{name}-1"));
+        Ran::of(&command.output().expect("the binary starts"))
+    }
+
     /// Commits changed ledger files as an outsider with git would: `None` deletes.
     pub(crate) fn tamper(&self, changes: &[(&str, Option<&str>)]) -> String {
+        self.tamper_as("outsider", changes)
+    }
+
+    /// The same with a message of one's own.
+    pub(crate) fn tamper_as(&self, message: &str, changes: &[(&str, Option<&str>)]) -> String {
         let index = self.path().join("outsider-index");
         let git = |args: &[&str]| {
             let mut command = self.program("git");
@@ -295,7 +324,7 @@ impl Room {
             }
         }
         let tree = git(&["write-tree"]);
-        let commit = git(&["commit-tree", &tree, "-p", "stepseal-ledger", "-m", "outsider"]);
+        let commit = git(&["commit-tree", &tree, "-p", "stepseal-ledger", "-m", message]);
         git(&["update-ref", "refs/heads/stepseal-ledger", &commit]);
         commit
     }
@@ -399,6 +428,12 @@ pub(crate) fn has(program: &str) -> bool {
         skipped(&format!("{program} is not here"));
     }
     here
+}
+
+/// The key pair that a name stands for.
+pub(crate) fn signing_key(name: &str) -> ssh_key::private::Ed25519Keypair {
+    let seed = sha2::Sha256::digest(format!("stepseal test key {name}"));
+    ssh_key::private::Ed25519Keypair::from_seed(&seed.into())
 }
 
 /// Says that a test did not run, past the harness's capture: a skip must be seen.

@@ -35,6 +35,7 @@ mod sabotage;
 mod sample;
 mod scheduler;
 mod schemas;
+mod signatures;
 mod speckit_corpus;
 mod speckit_fuzz;
 mod speckit_golden;

@@ -70,6 +70,7 @@ fn played() -> (Room, BTreeMap<&'static str, Value>) {
     let room = Room::with_ledger();
     room.write("plan.yaml", PLAN);
     let mut said = BTreeMap::new();
+    keys(&room, &mut said);
     let mut say = |name: &'static str, args: &[&str], expected: i32| {
         let (code, document) = room.json(args);
         assert_eq!(code, expected, "{args:?}: {document:#}");
@@ -178,6 +179,24 @@ fn played() -> (Room, BTreeMap<&'static str, Value>) {
     (room, said)
 }
 
+/// A key is added, another joins and is revoked.
+fn keys(room: &Room, said: &mut BTreeMap<&'static str, Value>) {
+    let owner = |args: &[&str]| -> Value {
+        let ran = room.sign_as("owner", &[args, &["--json"]].concat());
+        assert_eq!(ran.code, 0, "{args:?} {ran}");
+        serde_json::from_str(&ran.stdout).expect("one document")
+    };
+    said.insert("cli.key", owner(&["key", "add", "--self", "--reason", "the first"]));
+    let dev = room.key("dev") + ".pub";
+    let named = ["--for", "dev@it", "--role", "executor", "--reason", "joins"];
+    let added = owner(&[&["key", "add", &dev, "--not-after", "2027-01-31"], &named[..]].concat());
+    let dev = added["fingerprint"].as_str().expect("a fingerprint");
+    owner(&["key", "revoke", dev, "--reason", "left", "--compromised-since", "3"]);
+    let list = owner(&["key", "list"]);
+    assert_eq!(list["keys"][1]["revokedSeal"], 4, "{list:#}");
+    said.insert("cli.key-list", list);
+}
+
 const PLAN: &str = "
 name: small
 steps:
@@ -212,7 +231,9 @@ fn every_file_of_a_ledger_fits_its_schema_and_a_broken_twin_does_not() {
     let mut seen = std::collections::BTreeSet::new();
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("artifacts");
     let mut documents = Vec::new();
-    for path in room.ledger_files().iter().filter(|path| path.starts_with("artifacts/")) {
+    let files = room.ledger_files();
+    let ours = |path: &&String| path.starts_with("artifacts/") && path.ends_with(".json");
+    for path in files.iter().filter(ours) {
         documents.push((path.clone(), room.ledger_text(path)));
     }
     collect(&sample, "artifacts", &mut documents);
@@ -259,6 +280,8 @@ fn every_file_of_a_ledger_fits_its_schema_and_a_broken_twin_does_not() {
         "review-cleared",
         "workflow-published",
         "correction-recorded",
+        "actor-key-added",
+        "actor-key-revoked",
     ] {
         assert!(seen.contains(&format!("event.{kind}")), "no {kind} was produced");
     }

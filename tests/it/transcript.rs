@@ -541,7 +541,6 @@ fn what_is_not_built_is_refused_and_never_ignored() {
     let room = Room::with_ledger();
     for (text, what) in [
         ("[ledger]\nremote = \"origin\"\n", "a shared remote"),
-        ("[seal]\nsign = \"ssh\"\n", "signed seals"),
         ("[ledger]\nsignCommits = true\n", "signed commits"),
         ("[plan]\nstories = \"parallel\"\n", "user stories in parallel"),
     ] {

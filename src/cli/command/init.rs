@@ -17,8 +17,8 @@ pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> 
         let message = format!("--remote {remote}: this version does not have a shared remote yet");
         return Err(Failure::new(Exit::Usage, "config", message));
     }
-    let settings = session.settings()?;
     let located = session.locate()?;
+    let settings = session.settings(&located);
     let moment = session.moment(&located)?;
     let work_dir = located.work_dir().map(std::path::Path::to_path_buf);
     let branch = args

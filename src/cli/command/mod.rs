@@ -10,6 +10,7 @@ mod demo;
 mod export;
 mod gate;
 mod init;
+mod key;
 mod log;
 mod manual;
 mod review;
@@ -50,6 +51,7 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Export(args) => export::run(args, session, ui),
         Command::Verify(args) => verify::run(args, session),
         Command::Correct(args) => correct::run(args, session),
+        Command::Key(args) => key::run(args, session),
         Command::Workflow(args) => workflow::run(args, session, ui),
         Command::Schema(args) => schema::run(args, session),
         Command::Config(args) => config::run(args, session),

@@ -5,12 +5,15 @@ use std::time::Instant;
 
 use super::super::Reply;
 use super::super::args::VerifyArgs;
-use super::super::error::{Failure, move_back, next, ways_back};
+use super::super::error::{Failure, move_back, next, refusal, ways_back};
 use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::ui::{Line, count, plain, said};
-use super::super::view::{CorrectedView, FindingView, VerifyView};
+use super::super::view::{
+    CorrectedView, DoubtedView, FindingView, SealsOfView, SignaturesView, VerifyView,
+};
 use crate::artifact::Mark;
+use crate::domain::refusal::Refusal;
 use crate::ledger::{Class, Finding, Verified, VerifyOptions};
 
 pub(super) fn run(args: &VerifyArgs, session: &Session) -> Result<Reply, Failure> {
@@ -20,14 +23,22 @@ pub(super) fn run(args: &VerifyArgs, session: &Session) -> Result<Reply, Failure
         .map(|mark| mark.parse::<Mark>())
         .collect::<Result<Vec<_>, _>>()
         .map_err(Failure::usage)?;
+    let root_key = args.root_key.as_deref().map(str::parse).transpose()?;
     let ledger = session.ledger()?;
     let start = Instant::now();
-    let options = VerifyOptions { deep: args.deep, marks };
+    let require_signatures = args.require_signatures;
+    let options = VerifyOptions { deep: args.deep, marks, require_signatures, root_key };
     let report = ledger.verify(&options).map_err(|error| session.ledger_failure(&error))?;
-    Ok(show(&report, ledger.branch(), args.deep, start.elapsed().as_millis()))
+    // What is wrong with the ledger is said first.
+    if options.require_signatures.is_some() && report.signatures.root.is_none() && report.is_sound()
+    {
+        return Err(refusal(&Refusal::NoKeys, &session.asker()));
+    }
+    Ok(show(&report, ledger.branch(), &options, start.elapsed().as_millis()))
 }
 
-fn show(report: &Verified, branch: &str, deep: bool, millis: u128) -> Reply {
+fn show(report: &Verified, branch: &str, options: &VerifyOptions, millis: u128) -> Reply {
+    let deep = options.deep;
     let incomplete = report.findings.iter().any(|finding| finding.class.is_incomplete());
     let violated = report.findings.iter().any(|finding| !finding.class.is_incomplete());
     let (exit, outcome) = match (violated, incomplete) {
@@ -35,8 +46,10 @@ fn show(report: &Verified, branch: &str, deep: bool, millis: u128) -> Reply {
         (false, true) => (Exit::Incomplete, "incomplete"),
         (false, false) => (Exit::Ok, "verified"),
     };
-    let not_seen =
-        vec!["signatures (seal.sign is none)".to_owned(), "other clones (no remote)".to_owned()];
+    let mut not_seen = vec!["other clones (no remote)".to_owned()];
+    if report.signatures.root.is_none() {
+        not_seen.insert(0, "signatures (no key in the ledger)".to_owned());
+    }
     let mut reply = Reply::new(
         "verify",
         &VerifyView {
@@ -55,6 +68,7 @@ fn show(report: &Verified, branch: &str, deep: bool, millis: u128) -> Reply {
                 .iter()
                 .map(|(path, commit)| CorrectedView { path: path.clone(), commit: commit.clone() })
                 .collect(),
+            signatures: signatures(report, options),
             stopped: report.stopped().into_iter().cloned().collect(),
             not_seen: not_seen.clone(),
         },
@@ -76,10 +90,12 @@ fn show(report: &Verified, branch: &str, deep: bool, millis: u128) -> Reply {
             ),
         ));
         let deep = if deep { ", every commit" } else { "" };
+        let signatures = if report.signatures.root.is_some() { " signatures," } else { "" };
         reply.lines.push(said(
             "",
-            format!("chain, roots, schemas, links, transitions and schedules{deep} hold; nothing was changed or removed"),
+            format!("chain, roots,{signatures} schemas, links, transitions and schedules{deep} hold; nothing was changed or removed"),
         ));
+        signed_lines(&mut reply, report);
         reply.lines.push(said("not seen", not_seen.join(", ")));
         if let Some(mark) = &report.mark {
             reply.lines.push(said("mark", mark.to_string()));
@@ -108,6 +124,69 @@ fn show(report: &Verified, branch: &str, deep: bool, millis: u128) -> Reply {
     }
     out(&mut reply, branch, &report.findings);
     reply
+}
+
+fn signatures(report: &Verified, options: &VerifyOptions) -> SignaturesView {
+    let signatures = &report.signatures;
+    let root_seal = signatures.root.as_ref().map(|(_, seal)| *seal);
+    SignaturesView {
+        required: options.require_signatures.is_some(),
+        root: signatures.root.as_ref().map(|(root, _)| root.clone()),
+        root_seal,
+        before_first_key: root_seal.map_or(report.seals, |seal| seal - 1),
+        signed: signatures.signed,
+        unsigned: signatures.unsigned,
+        keys: signatures
+            .keys
+            .iter()
+            .map(|of| SealsOfView {
+                fingerprint: of.key.clone(),
+                principal: of.principal.clone(),
+                role: of.role.word().to_owned(),
+                seals: of.seals,
+            })
+            .collect(),
+        doubted: signatures
+            .doubted
+            .iter()
+            .map(|doubted| DoubtedView {
+                fingerprint: doubted.key.clone(),
+                principal: doubted.principal.clone(),
+                first_seal: doubted.first,
+                last_seal: doubted.last,
+                seals: doubted.seals,
+            })
+            .collect(),
+    }
+}
+
+/// How many seals are signed, and by whom.
+fn signed_lines(reply: &mut Reply, report: &Verified) {
+    let signatures = &report.signatures;
+    let Some((root, seal)) = &signatures.root else { return };
+    let mut words = format!("{} of {} seals", signatures.signed, report.seals);
+    let before = seal - 1;
+    if before > 0 {
+        let verb = if before == 1 { "stands" } else { "stand" };
+        words.push_str(&format!("; {before} {verb} before the first key"));
+    }
+    if signatures.unsigned > 0 {
+        words.push_str(&format!("; {} after it went unsigned", signatures.unsigned));
+    }
+    reply.lines.push(said("signed", words));
+    for of in &signatures.keys {
+        let first = if of.key == *root { ", the first key" } else { "" };
+        let rest =
+            format!("{:>6}  {}  {} ({}{first})", of.seals, of.key, of.principal, of.role.word());
+        reply.lines.push(Line::Said(String::new(), rest));
+    }
+    for doubted in &signatures.doubted {
+        let rest = format!(
+            "{} of {}, seals {} to {}: the key was stolen by then",
+            doubted.seals, doubted.principal, doubted.first, doubted.last
+        );
+        reply.lines.push(said("doubted", rest));
+    }
 }
 
 fn finding(found: &Finding) -> FindingView {
@@ -160,6 +239,11 @@ fn lines(reply: &mut Reply, found: &Finding) {
 fn out(reply: &mut Reply, branch: &str, findings: &[Finding]) {
     let Some(first) = findings.first() else { return };
     let docs = format!("docs/recovery.md#{}", first.class.word());
+    // What was never signed cannot be put back.
+    if first.class == Class::Unsigned {
+        reply.aside.push(Line::Text(format!("how to go on: {docs}")));
+        return;
+    }
     if let Some(found) = findings.iter().find(|found| found.way.is_some()) {
         // Until its bytes are there nothing else can be put right.
         let way = found.way.iter().flat_map(|way| ways_back(way, !found.class.is_incomplete()));
