@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "makes keys and bounds how long a command may take")]
 
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding as _};
@@ -11,16 +11,19 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use ssh_key::public::{KeyData, SkEd25519};
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, Signature, SshSig};
-use stepseal::artifact::{self, Seal, SealedFile};
+use stepseal::artifact::{self, Recovery, Restored, Seal, SealedFile};
 use stepseal::domain::event::{
-    Actor, ActorKeyAdded, ActorKeyRevoked, ActorKind, Baseline, Event, EventData, KeyRole, Outcome,
-    PolicyChanged,
+    Actor, ActorKeyAdded, ActorKeyRevoked, ActorKind, Baseline, Event, EventData, ItemEdited,
+    KeyRole, Outcome, PolicyChanged,
 };
-use stepseal::domain::id::{Digest, Fingerprint, SshKey};
+use stepseal::domain::id::{Digest, EventId, Fingerprint, ItemId, SshKey};
 use stepseal::domain::keys::{Fact, Keyring, Said};
+use stepseal::domain::moment::Moment;
+use stepseal::ledger::{Durability, Located, Notes, Place, Settings, Verdict};
+use stepseal::sign::{KeyName, Signing};
 
 use super::domain_kit::{id, uuid_of};
-use super::kit::{Dice, Ran, Room, figure, parallel_workflow, rounds, signing_key, skipped};
+use super::kit::{Dice, Ran, Room, figure, has, parallel_workflow, rounds, signing_key, skipped};
 
 const BRANCH: &str = "refs/heads/stepseal-ledger";
 
@@ -85,7 +88,7 @@ fn first_scene() -> Room {
 /// A fact of the ledger itself, by somebody.
 fn fact(principal: &str, data: EventData) -> Event {
     Event {
-        id: stepseal::domain::id::EventId::new(uuid_of(
+        id: EventId::new(uuid_of(
             900_000
                 + Digest::of(format!("{principal} {data:?}").as_bytes())
                     .to_bytes()
@@ -531,6 +534,71 @@ fn a_stripped_or_broken_signature_is_named_and_put_back() {
     }
 }
 
+/// A seal that chains may call a correction what it does to an older signature: only one that holds
+/// can have been there.
+#[test]
+fn a_forged_correction_of_a_signature_is_refused_and_put_back() {
+    for by in [None, Some("stranger")] {
+        let room = scene();
+        let (seal, text) = last_seal(&room);
+        let last: Seal = artifact::decode(text.as_bytes()).expect("a seal");
+        let path = format!("{seal}.sig");
+        let was = room.ledger_text(&path);
+        let now = by.map(|name| sshsig(name, "stepseal", text.as_bytes()));
+        let restored = Restored {
+            path: path.clone(),
+            sha256: now.as_ref().map(|text| Digest::of(text.as_bytes())),
+            found: Some(Digest::of(was.as_bytes())),
+        };
+        let next = Seal {
+            seq: last.seq + 1,
+            previous: Some(Digest::of(text.as_bytes())),
+            artifacts: Vec::new(),
+            documents: Vec::new(),
+            signed_by: None,
+            recovery: Some(Recovery {
+                foreign_commits: Vec::new(),
+                restored: vec![restored],
+                cleared_lock: None,
+            }),
+            ..last
+        };
+        let bytes = String::from_utf8(artifact::encode(&next)).expect("text");
+        let message = format!("W: corrected\n\nStepseal-Seal: {}\n", next.seq);
+        let own = artifact::seal_path(next.seq);
+        let changes = [(path.as_str(), now.as_deref()), (own.as_str(), Some(bytes.as_str()))];
+        let commit = room.tamper_as(&message, &changes);
+        for forgets in [false, true] {
+            if forgets {
+                forget(&room);
+            }
+            let said = says(&room, "dev", &["delegate", "--prompt", "more"], 10);
+            let message = said["message"].as_str().expect("a message");
+            assert!(message.contains(&commit[..7]), "{by:?} {message}");
+            let (code, said) = room.json(&["verify"]);
+            assert_eq!(code, 10, "{by:?} {said:#}");
+        }
+        says(&room, "owner", &["correct", "--reason", "not ours"], 0);
+        assert_eq!(room.ledger_text(&path), was, "the same bytes again");
+        for args in [&["verify"][..], &["verify", "--deep"]] {
+            let (code, said) = room.json(args);
+            assert_eq!(code, 0, "{by:?} {args:?} {said:#}");
+        }
+    }
+}
+
+/// A correction whose own signature was damaged later still answers for what it put right.
+#[test]
+fn a_correction_with_a_damaged_signature_answers_all_the_same() {
+    let room = scene();
+    let (seal, text) = last_seal(&room);
+    room.tamper(&[(&seal, Some(&text.replace("direct", "other")))]);
+    says(&room, "owner", &["correct", "--reason", "an outsider"], 0);
+    let (seal, _) = last_seal(&room);
+    let commit = room.tamper(&[(&format!("{seal}.sig"), None)]);
+    named(&room, &Forged { commit, seal }, "deleted");
+}
+
 /// A commit that says the next seal in its message and only takes a signature away.
 #[test]
 fn a_lying_message_does_not_hide_a_stripped_signature() {
@@ -920,15 +988,6 @@ fn raw<K: ssh_key::SigningKey>(key: &K, bytes: &[u8]) -> Signature {
     key.try_sign(bytes).expect("a signature")
 }
 
-/// Whether OpenSSH's programs are here; the tests that need them say so where they are not.
-fn openssh(program: &str) -> bool {
-    let found = Command::new(program).arg("-?").stdin(Stdio::null()).output().is_ok();
-    if !found {
-        skipped(&format!("{program} is not here"));
-    }
-    found
-}
-
 /// Makes a key with `ssh-keygen` in the room's home.
 fn keygen(room: &Room, name: &str, kind: &str, passphrase: &str) -> String {
     let path = room.path().join("home").join(name).display().to_string();
@@ -963,7 +1022,7 @@ fn keygen_accepts(room: &Room, key: &str, seal: &str, signature: &str, namespace
 /// accept what it signs.
 #[test]
 fn ssh_keygen_agrees_in_both_directions() {
-    if !openssh("ssh-keygen") {
+    if !has("ssh-keygen") {
         return;
     }
     let room = Room::with_ledger();
@@ -1022,7 +1081,7 @@ fn ssh_keygen_agrees_in_both_directions() {
 /// accept it, OpenSSH does too.
 #[test]
 fn no_changed_signature_is_accepted_that_openssh_refuses() {
-    if !openssh("ssh-keygen") {
+    if !has("ssh-keygen") {
         return;
     }
     let (room, mut dice) = (Room::new(), Dice::new());
@@ -1081,7 +1140,7 @@ fn armour(blob: &[u8]) -> String {
 /// An encrypted key nobody opened: refused at once with what to type, also on a terminal.
 #[test]
 fn an_encrypted_key_without_an_agent_ends_at_once_and_records_nothing() {
-    if !openssh("ssh-keygen") {
+    if !has("ssh-keygen") {
         return;
     }
     let room = Room::with_ledger();
@@ -1131,11 +1190,13 @@ fn an_encrypted_key_without_an_agent_ends_at_once_and_records_nothing() {
 }
 
 /// An ssh-agent of one's own, ended with the test.
+#[cfg(unix)]
 struct Agent {
     child: Child,
     socket: String,
 }
 
+#[cfg(unix)]
 impl Agent {
     fn start(room: &Room) -> Self {
         let socket = room.path().join("agent").display().to_string();
@@ -1143,7 +1204,8 @@ impl Agent {
         command.args(["-D", "-a", &socket]).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("ssh-agent starts");
         let start = Instant::now();
-        while !std::path::Path::new(&socket).exists() {
+        // The socket is there a moment before anybody listens.
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
             assert!(start.elapsed() < Duration::from_secs(20), "no agent");
             std::thread::yield_now();
         }
@@ -1157,9 +1219,11 @@ impl Agent {
     /// Loads a key; the passphrase comes from a program, as where there is no terminal.
     fn load(&self, room: &Room, key: &str) {
         let ask = room.path().join("ask");
-        std::fs::write(&ask, "#!/bin/sh\necho secret\n").expect("a file");
-        let mut chmod = room.program("chmod");
-        assert!(chmod.arg("755").arg(&ask).status().expect("chmod starts").success());
+        // Written by a program: a file this process has open for writing cannot be run by a child
+        // of it while another test's child has it open still.
+        let mut write = room.program("sh");
+        write.args(["-c", "printf '#!/bin/sh\\necho secret\\n' >\"$0\" && chmod 755 \"$0\""]);
+        assert!(write.arg(&ask).status().expect("sh starts").success());
         let mut command = room.program("ssh-add");
         command.arg(key).envs(self.env()).env("SSH_ASKPASS", &ask);
         let ran = command.env("SSH_ASKPASS_REQUIRE", "force").output().expect("ssh-add starts");
@@ -1167,6 +1231,7 @@ impl Agent {
     }
 }
 
+#[cfg(unix)]
 impl Drop for Agent {
     fn drop(&mut self) {
         drop(self.child.kill());
@@ -1178,7 +1243,7 @@ impl Drop for Agent {
 #[cfg(unix)]
 #[test]
 fn an_agent_signs_what_no_file_can() {
-    if !openssh("ssh-keygen") || !openssh("ssh-agent") || !openssh("ssh-add") {
+    if !has("ssh-keygen") || !has("ssh-agent") || !has("ssh-add") {
         return;
     }
     let room = Room::with_ledger();
@@ -1241,7 +1306,7 @@ fn signal(child: &Child, signal: &str) {
 #[cfg(unix)]
 #[test]
 fn a_kill_while_signing_records_nothing_and_wedges_nothing() {
-    if !openssh("ssh-keygen") || !openssh("ssh-agent") || !openssh("ssh-add") {
+    if !has("ssh-keygen") || !has("ssh-agent") || !has("ssh-add") {
         return;
     }
     let room = Room::live();
@@ -1422,6 +1487,31 @@ fn the_keys_are_known_to_every_clone() {
     signs(&fresh, "owner", &["key", "add", "--self", "--reason", "x"]);
 }
 
+/// From the hundredth event on the ledger's own files stand in folders: keys that were added there
+/// count where a clone begins to look, too.
+#[test]
+fn keys_in_a_folder_of_a_hundred_are_known() {
+    let room = Room::with_ledger();
+    let numbered = |n: u64| EventId::new(uuid_of(800_000 + n));
+    let many: Vec<Event> =
+        (0..100u64).map(|n| Event { id: numbered(n), ..policy("dev@it") }).collect();
+    forge(&room, &many, |_| {}, |_| None);
+    signs(&room, "owner", &["key", "add", "--self", "--reason", "the first"]);
+    let files = room.ledger_files();
+    let there = |path: &String| path.contains("/_ledger/0001xx/") && path.contains("actor-key");
+    assert!(files.iter().any(there), "{files:#?}");
+    signs(&room, "owner", &["delegate", "--prompt", "new"]);
+    let shallow = Room::new();
+    shallow.git(&["init", "--quiet", "repo"]);
+    let source = format!("file://{}", room.repo().display());
+    let branch = "stepseal-ledger:stepseal-ledger";
+    shallow.git(&["fetch", "--quiet", "--depth", "1", &source, branch]);
+    shallow.ok(&["init", "--quiet"]);
+    let state = |room: &Room| says(room, "owner", &["key", "list"], 0)["keys"].clone();
+    assert_eq!(state(&shallow), state(&room));
+    assert_eq!(state(&room).as_array().map(Vec::len), Some(1));
+}
+
 const PAPER: &str = include_str!("../../docs/signatures.md");
 
 /// The table of the documentation, cell by cell, and every pair of rows in one seal: what a key
@@ -1521,4 +1611,57 @@ fn the_three_commands_of_the_documentation_sign() {
     assert!(ran.code == 0 && !ran.stderr.contains("warning"), "{ran}");
     let (code, said) = room.json(&["verify", "--require-signatures", "--deep"]);
     assert_eq!((code, &said["signatures"]["signed"]), (0, &2.into()), "{said:#}");
+}
+
+/// Many signed seals, made by the writer itself in one process: every one counts, and the time
+/// that `verify` takes is told (P42).
+#[test]
+fn many_signed_seals_verify() {
+    let (room, count) = (Room::with_ledger(), rounds(200, 10_000));
+    signs(&room, "owner", &["key", "add", "--self", "--reason", "the first"]);
+    let items = count.div_ceil(100).max(2);
+    for n in 0..items {
+        signs(&room, "owner", &["delegate", "--prompt", "many", "--work-item", &format!("W{n}")]);
+    }
+    let name = KeyName { text: room.key("owner"), from: "the test".into() };
+    let signing = Signing::new(true, Some(name), None, room.repo(), None);
+    let place = Place { dir: room.repo(), git_dir: None };
+    let settings = Settings {
+        durability: Durability::Process,
+        lock_wait: Duration::from_secs(60),
+        program: "it".into(),
+        notes: Notes::default(),
+        signing: Arc::new(signing),
+    };
+    let ledger = Located::find(&place).and_then(|located| located.open(settings));
+    let ledger = ledger.expect("the ledger");
+    let actor = policy("owner@it").actor;
+    let begin = at("2026-11-20T12:00:00Z");
+    let start = Instant::now();
+    for n in 0..count {
+        let now = begin + chrono::Duration::seconds(i64::try_from(n).expect("small"));
+        let moment = Moment::new(now, Digest::of(&n.to_be_bytes()).to_bytes(), actor.clone());
+        let item: ItemId = id(&format!("W{}", n % items));
+        let receipt = ledger.transact(&moment, |snapshot| {
+            let workflow = snapshot.known_item(&item)?.workflow.reference.clone();
+            let edited = ItemEdited { title: None, priority: Some(7), labels: None };
+            let event = Event {
+                id: moment.event_id(0),
+                work_item_id: Some(item.clone()),
+                workflow: Some(workflow),
+                timestamp: moment.now(),
+                ..fact("owner@it", EventData::ItemEdited(edited))
+            };
+            let (definitions, workflow) = (Vec::new(), None);
+            Ok(Verdict::Record { facts: vec![event], definitions, workflow, value: () })
+        });
+        receipt.unwrap_or_else(|error| panic!("{n}: {error}"));
+    }
+    let made = start.elapsed();
+    let start = Instant::now();
+    let said = says(&room, "owner", &["verify", "--require-signatures"], 0);
+    let took = start.elapsed();
+    assert_eq!(said["signatures"]["signed"], 1 + items + count, "{:#}", said["signatures"]);
+    assert_eq!(said["signatures"]["keys"][0]["seals"], 1 + items + count);
+    figure("P42", &format!("{count} signed seals made in {made:?}, verified in {took:?}"));
 }
