@@ -4,6 +4,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::LedgerError;
@@ -16,6 +17,8 @@ const STALE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct WriterLock {
     _file: File,
+    /// The `.lock` that was met first, by when it was made, and since when it has been watched.
+    met: Mutex<Option<(SystemTime, Instant)>>,
 }
 
 impl WriterLock {
@@ -33,7 +36,7 @@ impl WriterLock {
         let mut pause = Duration::from_micros(500);
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) => return Ok(Self { _file: file, met: Mutex::new(None) }),
                 Err(TryLockError::WouldBlock) if start.elapsed() < wait => {
                     std::thread::sleep(pause.min(wait.saturating_sub(start.elapsed())));
                     pause = (pause * 2).min(Duration::from_millis(16));
@@ -54,12 +57,26 @@ impl WriterLock {
         let mut name = reference.as_os_str().to_owned();
         name.push(".lock");
         let lock = PathBuf::from(name);
-        let age = SystemTime::now().duration_since(std::fs::metadata(&lock).ok()?.modified().ok()?);
-        if age.ok()? < STALE || is_open(&lock) {
+        let made = std::fs::metadata(&lock).ok()?.modified().ok()?;
+        // By its own time, or by ours: the clock may have been put back since it was made.
+        let age = SystemTime::now().duration_since(made).unwrap_or_default();
+        if age.max(self.watched(made)) < STALE || is_open(&lock) {
             return None;
         }
         std::fs::remove_file(&lock).ok()?;
         Some(lock.file_name()?.to_string_lossy().into_owned())
+    }
+
+    /// How long the same `.lock` has been met again and again.
+    fn watched(&self, made: SystemTime) -> Duration {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*met {
+            Some((known, since)) if *known == made => since.elapsed(),
+            _ => {
+                *met = Some((made, Instant::now()));
+                Duration::ZERO
+            }
+        }
     }
 
     /// How long until a `.lock` that is there now may be taken for stale.

@@ -227,6 +227,18 @@ fn an_old_lock_nobody_holds_is_cleared_and_the_next_seal_says_so() {
     room.ok(&["verify", "--deep"]);
 }
 
+/// The clock was put back since a killed process left its lock: it is watched instead.
+#[test]
+fn an_old_lock_of_tomorrow_is_cleared_too() {
+    let room = room(3);
+    let lock = plant(&room, "tomorrow");
+    let mut command = room.stepseal(&["claim", "--work-item", "W1", "--step", "s001"]);
+    let ran = Ran::of(&command.env("STEPSEAL_LEDGER_LOCK_WAIT", "5s").output().expect("starts"));
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(!lock.exists());
+    assert_eq!(last_seal(&room)["recovery"]["clearedLock"], "stepseal-ledger.lock");
+}
+
 #[test]
 fn a_fresh_lock_is_waited_for_and_never_ignored() {
     let room = room(3);

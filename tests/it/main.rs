@@ -7,6 +7,7 @@ mod answers;
 mod architecture;
 mod barrier;
 mod canary;
+mod clock;
 mod crash;
 mod damage;
 mod determinism;

@@ -152,6 +152,8 @@ fn work(room: &Room, worktree: Option<&str>, executor: &str, start: Instant) -> 
     let run = |args: &[&str]| {
         let mut command = room.stepseal(args);
         command.env("STEPSEAL_EXECUTOR", executor);
+        // Without the queue a loser may lose for long on a busy machine.
+        command.env("STEPSEAL_LEDGER_LOCK_WAIT", "60s");
         if let Some(name) = worktree {
             command.current_dir(room.path().join(name));
         }
