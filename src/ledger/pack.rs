@@ -41,7 +41,6 @@ pub(super) struct Packs {
 
 #[derive(Debug, Default)]
 struct Known {
-    listed: bool,
     /// How many packs were ever opened: what tells one from another.
     opened: u64,
     packs: Vec<Arc<Pack>>,
@@ -115,16 +114,6 @@ impl Packs {
         }
     }
 
-    /// Whether a pack names an object, readable or not.
-    pub(super) fn has(&self, oid: Oid) -> bool {
-        let mut known = self.known();
-        if !known.listed {
-            // What cannot be listed has nothing.
-            drop(known.list(&self.folders));
-        }
-        known.packs.iter().any(|pack| !matches!(pack.find(oid), Ok(None)))
-    }
-
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,7 +123,6 @@ impl Known {
     /// Opens packs that are not open yet, and forgets those that are gone.
     fn list(&mut self, folders: &[PathBuf]) -> Result<(), Fault> {
         let mut packs = Vec::new();
-        self.listed = true;
         self.unusable.clear();
         for folder in folders {
             let entries = match std::fs::read_dir(folder) {

@@ -2,9 +2,11 @@
 #![expect(clippy::disallowed_methods, reason = "the adapter for the repository's files")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags};
 
@@ -379,46 +381,29 @@ impl Store {
 
     /// Writes an object; the same content twice is one object.
     ///
-    /// libgit2 keeps what is stored under the same id already, without looking into it: what does
-    /// not read is replaced, so that nothing refers to an object that was damaged before.
+    /// libgit2 keeps what is stored under the same id already, without looking into it. Here it
+    /// is read, and what does not read is replaced in one step: it is never missing.
     pub(super) fn write(&self, kind: ObjectType, content: &[u8]) -> Result<Oid, LedgerError> {
-        let failed = |error: git2::Error| LedgerError::git("writing an object", &error);
-        let oid = Oid::hash_object(kind, content).map_err(failed)?;
-        if self.is_stored(oid) && self.read(oid, kind).is_err() {
-            tracing::warn!(%oid, "a damaged object is written again");
-            self.replace(oid, kind, content)?;
-        } else {
-            self.repository.odb().and_then(|odb| odb.write(kind, content)).map_err(failed)?;
-        }
-        // It may be loose now, and is read back as such.
+        let oid = Oid::hash_object(kind, content)
+            .map_err(|error| LedgerError::git("writing an object", &error))?;
+        // It is loose now, and is read back as such.
         let mut loose = self.loose.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         loose.remove(&(0, oid.as_bytes()[0]));
-        Ok(oid)
-    }
-
-    /// Whether something is stored under this id, loose or in a pack known so far.
-    fn is_stored(&self, oid: Oid) -> bool {
-        let hex = oid.to_string();
-        self.object_dirs.iter().any(|dir| loose_path(dir, &hex).exists()) || self.packs.has(oid)
-    }
-
-    /// Puts a loose object in the place of a damaged one, in one step: it is never missing.
-    fn replace(&self, oid: Oid, kind: ObjectType, content: &[u8]) -> Result<(), LedgerError> {
+        drop(loose);
         let path = self.loose_path(oid);
+        if std::fs::read(&path).is_ok_and(|file| object::inflate(&file, oid).is_ok()) {
+            // A clean-up takes only what is old: nothing may refer to it yet.
+            let touched = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+            if touched.is_ok() {
+                return Ok(oid);
+            }
+        }
         let folder = path.parent().unwrap_or(&self.common);
-        std::fs::create_dir_all(folder)
-            .and_then(|()| {
-                let mut file = tempfile::Builder::new();
-                // The name that git's own clean-up knows, and what git lets others do with it.
-                file.prefix("tmp_obj_");
-                #[cfg(unix)]
-                file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444));
-                file.tempfile_in(folder)
-            })
-            .and_then(|mut file| file.write_all(&object::deflate(kind, content)).map(|()| file))
-            .and_then(|file| file.persist(&path).map_err(|error| error.error))
-            .map(drop)
-            .map_err(|error| LedgerError::io("writing", &path, &error))
+        let written = match std::fs::create_dir(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+            _ => put(folder, &path, &object::deflate(kind, content)),
+        };
+        written.map_err(|error| LedgerError::io("writing", &path, &error)).map(|()| oid)
     }
 
     /// Moves the branch from `old` (nothing, for the first commit) to `new`, if it is still there.
@@ -484,6 +469,18 @@ fn with_alternates(own: PathBuf) -> Vec<PathBuf> {
         }
     }
     folders.into_iter().map(|(folder, _)| folder).collect()
+}
+
+/// Writes a file beside its place and renames it there, as git writes an object.
+fn put(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new();
+    // The name that git's own clean-up knows, and what git lets others do with it.
+    file.prefix("tmp_obj_");
+    #[cfg(unix)]
+    file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444));
+    let mut file = file.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 /// Where a loose object is below a folder of objects.

@@ -199,7 +199,8 @@ fn an_error_at_any_call_of_an_append_is_told_truly() {
     }
     let base = claimable();
     let calls = calls(&base.copy(), &CLAIM);
-    for name in CALLS.split(',') {
+    // These two are how a branch is made.
+    for name in CALLS.split(',').filter(|name| !["link", "unlink"].contains(name)) {
         assert!(calls.iter().any(|call| call.name == name), "an append makes no {name}");
     }
     let positions = calls.len();
