@@ -1,8 +1,9 @@
 //! Same events, same bytes: whatever the locale, the time zone, the folder or the cache.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::kit::{Ran, Room};
+use crate::kit::{Dice, Ran, Room, figure, rounds};
 
 fn played() -> Room {
     let room = Room::with_ledger();
@@ -17,6 +18,11 @@ fn played() -> Room {
 
 /// The data commands' answers, under some surroundings.
 fn answers(room: &Room, surroundings: &[(&str, &str)]) -> BTreeMap<String, String> {
+    answers_in(room, &room.repo(), surroundings)
+}
+
+/// The same from another folder of the room.
+fn answers_in(room: &Room, dir: &Path, surroundings: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut answers = BTreeMap::new();
     for args in [
         &["status", "--json"][..],
@@ -30,7 +36,7 @@ fn answers(room: &Room, surroundings: &[(&str, &str)]) -> BTreeMap<String, Strin
         &["workflow", "graph", "w", "--work-item", "TIE"],
     ] {
         let mut command = room.program(crate::kit::STEPSEAL);
-        command.args(args).env("STEPSEAL_NOW", "2026-11-20T12:00:00Z");
+        command.args(args).env("STEPSEAL_NOW", "2026-11-20T12:00:00Z").current_dir(dir);
         for (name, value) in surroundings {
             command.env(name, value);
         }
@@ -57,6 +63,79 @@ fn answers_do_not_depend_on_where_and_how_they_are_asked() {
     std::fs::remove_dir_all(room.repo().join(".git/stepseal")).expect("the caches");
     assert_eq!(answers(&room, &[]), plain, "without caches");
     assert_eq!(answers(&room, &[]), plain, "with caches again");
+}
+
+/// A hundred surroundings drawn by chance: locale, time zone, folder, work tree, terminal, caches
+/// whole, gone or spoiled, and, in each process anew, the seeds of its maps (P19).
+#[test]
+fn a_hundred_surroundings_give_the_same_bytes() {
+    let room = played();
+    room.git(&["commit", "--quiet", "--allow-empty", "-m", "start"]);
+    room.git(&["worktree", "add", "--quiet", "--detach", "../linked"]);
+    let deep = room.repo().join("a folder/ünder/it");
+    std::fs::create_dir_all(&deep).expect("a folder");
+    let dirs = [room.repo(), deep, room.path().join("linked")];
+    let caches = room.repo().join(".git/stepseal");
+    let plain = answers(&room, &[]);
+    let mut dice = Dice::new();
+    let seeds = rounds(8, 100);
+    for _ in 0..seeds {
+        let mut pick = |from: &[&'static str]| {
+            from[usize::try_from(dice.below(from.len() as u64)).expect("small")]
+        };
+        let surroundings = [
+            ("TZ", pick(&["UTC", "Asia/Kathmandu", "America/St_Johns", "Pacific/Kiritimati", ""])),
+            ("LANG", pick(&["C", "tr_TR.UTF-8", "ja_JP.eucJP", "de_DE.UTF-8", "xx"])),
+            ("LC_ALL", pick(&["", "C", "tr_TR.UTF-8"])),
+            ("COLUMNS", pick(&["1", "40", "400", "x"])),
+            ("TERM", pick(&["dumb", "xterm-256color"])),
+            ("CLICOLOR_FORCE", pick(&["0", "1"])),
+            ("STEPSEAL_SEED", pick(&["a", "b"])),
+            ("STEPSEAL_OUTPUT_TIME", pick(&["utc", "local"])),
+            ("STEPSEAL_PRINCIPAL", pick(&["maintainer-1", "zoe"])),
+            ("HOME", pick(&["/", "/nonexistent"])),
+        ];
+        let spoil = pick(&["keep", "keep", "delete", "spoil"]);
+        match spoil {
+            "delete" => std::fs::remove_dir_all(&caches).expect("the caches"),
+            "spoil" => {
+                for name in ["portfolio", "ledger"] {
+                    std::fs::write(caches.join(name), "stepseal-cache 1").expect("a bad cache");
+                }
+            }
+            _ => {}
+        }
+        let dir = &dirs[usize::try_from(dice.below(3)).expect("small")];
+        let told = answers_in(&room, dir, &surroundings);
+        assert_eq!(told, plain, "{spoil} {dir:?} {surroundings:?}");
+    }
+    figure("P19", &format!("the same bytes of {} commands in {seeds} surroundings", plain.len()));
+}
+
+/// A plan means what it says, in whichever order and format its fields are written.
+#[test]
+fn a_plans_fields_may_stand_in_any_order() {
+    let room = Room::new();
+    room.git(&["init", "--quiet", "repo"]);
+    let mut dice = Dice::new();
+    let mut shuffled = |mut fields: Vec<&'static str>| {
+        for at in (1..fields.len()).rev() {
+            fields.swap(at, usize::try_from(dice.below(at as u64 + 1)).expect("small"));
+        }
+        fields
+    };
+    let mut seen = BTreeMap::new();
+    for round in 0..rounds(6, 100) {
+        let a = shuffled(vec!["key: a", "order: 2", "title: First", "parallelizable: true"]);
+        let b = shuffled(vec!["key: b", "order: 1", "needs: []", "parallelizable: true"]);
+        let top = shuffled(vec!["name: w", "version: 3", "title: All of it"]);
+        let steps = format!("steps: [{{ {} }}, {{ {} }}]", a.join(", "), b.join(", "));
+        let mut lines = top;
+        lines.insert(round % 4, &steps);
+        room.write("w.yaml", &(lines.join("\n") + "\n"));
+        seen.insert(room.ok(&["workflow", "show", "w.yaml", "--json"]), lines.join("\n"));
+    }
+    assert_eq!(seen.len(), 1, "{seen:#?}");
 }
 
 /// Two rooms, the same commands: the same ledger tree, byte for byte.
