@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::ui::{Line, plain, row, shell, short, span};
+use super::ui::{Line, in_place, plain, row, shell, short, span};
 use crate::config::ConfigError;
 use crate::domain::id::{Fingerprint, ItemId, PrincipalId, SshKey, StepKey};
 use crate::domain::keys::Unfit;
@@ -933,8 +933,7 @@ pub(super) fn plan(error: &PlanError, path: &str, text: &str, color: bool) -> Fa
 
 /// The line with a caret, by rust-lang's own renderer.
 fn snippet(error: &PlanError, at: Spot, path: &str, text: &str, color: bool) -> String {
-    let text: String =
-        text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
+    let text = in_place(text);
     let span = |spot: Spot| {
         let start: usize = text
             .split_inclusive('\n')
@@ -951,9 +950,10 @@ fn snippet(error: &PlanError, at: Spot, path: &str, text: &str, color: bool) -> 
         let to = byte(spot.column as usize - 1 + spot.length.max(1) as usize);
         start + from..start + to.max(from)
     };
-    let label = error.hint.clone().unwrap_or_default();
+    let label = error.hint.as_deref().map(plain).unwrap_or_default();
+    let path = plain(path);
     let mut snippet = Snippet::source(&text)
-        .path(path)
+        .path(&path)
         .annotation(AnnotationKind::Primary.span(span(at)).label(label));
     for (spot, what) in error.related.iter().take(8) {
         let what = plain(what);

@@ -26,7 +26,7 @@ use error::{Failure, Next, Recorded};
 use exit::Exit;
 use meter::Meter;
 use session::Session;
-use ui::{Line, Ui};
+use ui::{Line, Ui, harmless, plain};
 
 use crate::config::{Config, Environment};
 use crate::ledger;
@@ -97,7 +97,12 @@ pub fn run(
     let argv: Vec<OsString> = argv.into_iter().collect();
     let cli = match Cli::try_parse_from(&argv) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, &argv, &environment, out, err),
+        Err(error) => {
+            // What was typed is quoted: said again with the same words, harmlessly.
+            let words = argv.iter().map(|word| plain(&word.to_string_lossy()));
+            let error = Cli::try_parse_from(words).err().unwrap_or(error);
+            return usage(&error, &argv, &environment, out, err);
+        }
     };
     let color = cli.global.color.clone().unwrap_or_else(|| "auto".into());
     let command = name(&cli.command);
@@ -166,7 +171,7 @@ fn finish(mut reply: Reply, command: &str, prefix: &[String], ui: &mut Ui<'_>) -
     } else if ui.json {
         ui.data(&pretty(&reply.document(command)));
     } else if ui.quiet {
-        ui.data(&reply.quiet);
+        ui.data(&harmless(&reply.quiet));
     } else {
         ui.answer(&reply.lines);
     }

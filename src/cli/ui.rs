@@ -15,7 +15,8 @@ use super::meter::Meter;
 use crate::config::{Config, Environment, Pager, Size};
 use crate::ledger::Progress;
 use crate::process::{self, Feed};
-pub(super) use crate::report::{count, cut, grouped, plain};
+use crate::report::acts;
+pub(super) use crate::report::{count, cut, grouped, harmless, plain};
 
 /// Where a command speaks.
 pub(super) struct Ui<'a> {
@@ -304,7 +305,7 @@ impl<'a> Ui<'a> {
     }
 
     fn cells(&self, cells: &[String]) -> Vec<String> {
-        cells.iter().map(|cell| self.spoken(cell).into_owned()).collect()
+        cells.iter().map(|cell| self.spoken(&plain(cell)).into_owned()).collect()
     }
 
     fn render(&self, lines: &[Line], color: bool, columns: bool) -> String {
@@ -324,12 +325,13 @@ impl<'a> Ui<'a> {
                 Line::Said(verb, rest) => {
                     let padded = format!("{verb:verbs$}");
                     text.push_str(&paint(&padded, style_of(verb), color));
-                    let rest = wrapped(&self.spoken(rest), verbs + 2, verbs + 2, width);
+                    let rest = self.spoken(&harmless(rest)).into_owned();
+                    let rest = wrapped(&rest, verbs + 2, verbs + 2, width);
                     text.push_str(&format!("  {rest}\n"));
                     at += 1;
                 }
                 Line::Text(line) => {
-                    let line = self.spoken(line);
+                    let line = self.spoken(&harmless(line)).into_owned();
                     let indent = line.len() - line.trim_start_matches(' ').len();
                     text.push_str(&wrapped(&line, 0, indent, width));
                     text.push('\n');
@@ -392,16 +394,17 @@ impl<'a> Ui<'a> {
             return;
         }
         let mut text = paint("warning:", WARN, self.err_color);
-        text.push_str(&format!(" {message}\n"));
+        text.push_str(&format!(" {}\n", harmless(message)));
         if let Some(at) = at {
-            text.push_str(&format!("  --> {at}\n"));
+            text.push_str(&format!("  --> {}\n", plain(at)));
         }
         self.talk(&text);
     }
 
     /// Says what went wrong.
     pub(super) fn error(&mut self, message: &str) {
-        let text = format!("{} {message}\n", paint("error:", BAD, self.err_color));
+        let error = paint("error:", BAD, self.err_color);
+        let text = format!("{error} {}\n", harmless(message));
         self.talk(&text);
     }
 
@@ -413,15 +416,15 @@ impl<'a> Ui<'a> {
         let pad = if indent { "  " } else { "" };
         for (n, (command, note)) in lines.iter().enumerate() {
             let label = if n == 0 { "next" } else { "    " };
-            let note = note.as_ref().map(|note| format!("        {note}")).unwrap_or_default();
-            let note = self.spoken(&note);
+            let note = note.as_ref().map(|note| format!("        {}", plain(note)));
+            let note = self.spoken(&note.unwrap_or_default()).into_owned();
             let note = match note.is_empty() {
                 true => String::new(),
                 false => paint(&note, DIM, self.err_color),
             };
             // Pasted as it stands: only the place left for the caller's words is ours to change.
-            let ascii =
-                if self.utf8 { Cow::Borrowed(command) } else { Cow::Owned(placeholder(command)) };
+            let command = plain(command);
+            let ascii = if self.utf8 { command } else { placeholder(&command) };
             let text = format!("{pad}{}  {ascii}{note}\n", paint(label, DIM, self.err_color));
             self.say(&text);
         }
@@ -512,6 +515,18 @@ fn style_of(verb: &str) -> Style {
         "void" | "not seen" | "unshared" => WARN,
         _ => VERB,
     }
+}
+
+/// Text for one line without moving a column: one sign for each character that acts.
+#[must_use]
+pub(super) fn in_place(text: &str) -> String {
+    let sign = |c| match c {
+        '\n' => '\n',
+        '\t' | '\r' => ' ',
+        c if acts(c) => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(sign).collect()
 }
 
 /// The first line of a text, cut to a width people can scan.

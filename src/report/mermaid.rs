@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::item::{AttemptReport, ItemReport};
-use super::text::{cut, is_hidden};
+use super::text::{acts, cut};
 use crate::domain::workflow::Workflow;
 
 /// What Mermaid draws at most, as GitHub and the program itself come.
@@ -157,7 +157,7 @@ fn quoted(text: &str) -> String {
             '\\' => quoted.push_str("#92;"),
             // `%%{…}%%` would be a directive, wherever it stands.
             '%' => quoted.push_str("#37;"),
-            c if c.is_control() || is_hidden(c) => quoted.push(' '),
+            c if acts(c) => quoted.push(' '),
             c => quoted.push(c),
         }
     }

@@ -16,4 +16,4 @@ pub use item::{
 pub use markdown::{Overview, Unreadable, begin, section};
 pub use mermaid::{graph, workflow_graph};
 pub use table::{Csv, Table};
-pub use text::{count, cut, grouped, plain};
+pub use text::{acts, count, cut, grouped, harmless, plain};

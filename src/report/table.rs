@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use csv::{QuoteStyle, Terminator, Writer, WriterBuilder};
 
 use super::item::{AttemptReport, ItemReport, StepReport};
-use super::text::plain_lines;
+use super::text::harmless;
 use crate::domain::event::{Baseline, Event};
 use crate::domain::id::ItemId;
 
@@ -310,7 +310,7 @@ impl<W: Write> Csv<W> {
 /// A cell: controls shown, and what a spreadsheet would compute made text, by the apostrophe that
 /// spreadsheets know for that.
 fn cell(text: &str) -> String {
-    let text = plain_lines(text);
+    let text = harmless(text);
     let formula = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
     if text.starts_with(formula) { format!("'{text}") } else { text }
 }

@@ -2,10 +2,17 @@
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Characters that change how others are read, or are not seen at all.
+/// Whether a character does something instead of being something: controls, directions, and what
+/// takes no place at all.
 #[must_use]
-pub(super) fn is_hidden(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
+pub fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Control and bidi characters shown, never obeyed, and all on one line.
@@ -24,7 +31,7 @@ pub fn plain(text: &str) -> String {
 
 /// The same, with its lines and tabs as they are.
 #[must_use]
-pub(super) fn plain_lines(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
@@ -38,7 +45,7 @@ pub(super) fn plain_lines(text: &str) -> String {
 }
 
 fn shown(c: char, text: &mut String) {
-    if c.is_control() || is_hidden(c) {
+    if acts(c) {
         text.push_str(&c.escape_unicode().to_string());
     } else {
         text.push(c);
@@ -93,7 +100,7 @@ mod tests {
             plain("a\u{1b}[31m\tb\nc\u{202e}d\u{feff}"),
             "a\\u{1b}[31m b c\\u{202e}d\\u{feff}"
         );
-        assert_eq!(plain_lines("a\r\nb\tc\rd\u{7}"), "a\nb\tc\\u{d}d\\u{7}");
+        assert_eq!(harmless("a\r\nb\tc\rd\u{7}"), "a\nb\tc\\u{d}d\\u{7}");
     }
 
     #[test]

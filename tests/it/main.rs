@@ -44,5 +44,6 @@ mod speckit_rules;
 mod speckit_styles;
 mod tamper;
 mod tamper_matrix;
+mod terminal;
 mod transcript;
 mod transitions;
