@@ -24,10 +24,11 @@ pub struct OutputError {
 pub fn hash_output(path: &str, dir: &Path, work_dir: Option<&Path>) -> Result<Output, OutputError> {
     let failed = |why: String| OutputError { path: path.to_owned(), why };
     let whole = dir.join(path);
-    let mut file = std::fs::File::open(&whole).map_err(|error| failed(error.to_string()))?;
-    if !file.metadata().map_err(|error| failed(error.to_string()))?.is_file() {
+    // Looked at before it is opened: opening a named pipe waits for somebody to write.
+    if !std::fs::metadata(&whole).map_err(|error| failed(error.to_string()))?.is_file() {
         return Err(failed("is no plain file".into()));
     }
+    let mut file = std::fs::File::open(&whole).map_err(|error| failed(error.to_string()))?;
     let (mut hasher, mut size) = (Sha256::new(), 0u64);
     let mut buffer = vec![0; 64 * 1024];
     loop {
