@@ -230,20 +230,24 @@ fn artifact_json(sealed: &Sealed) -> Box<RawValue> {
     line.unwrap_or_default()
 }
 
-/// Canonical JSON without the spaces and line breaks between its words.
+/// Canonical JSON without the spaces and line breaks between its words: only a key, which has no
+/// escapes, is followed by one inside a line.
 fn one_line(json: &str) -> String {
-    let (mut line, mut quoted, mut escaped) = (String::with_capacity(json.len()), false, false);
-    for c in json.chars() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            ' ' | '\n' if !quoted => continue,
-            _ => {}
+    let mut text = String::with_capacity(json.len());
+    for line in json.lines().map(str::trim_start) {
+        let key = line.strip_prefix('"').and_then(|rest| {
+            let end = rest.find(['"', '\\'])?;
+            rest[end..].starts_with("\": ").then_some(end + 3)
+        });
+        match key {
+            Some(end) => {
+                text.push_str(&line[..end]);
+                text.push_str(&line[end + 1..]);
+            }
+            None => text.push_str(line),
         }
-        line.push(c);
     }
-    line
+    text
 }
 
 #[cfg(test)]
@@ -254,7 +258,7 @@ mod tests {
     fn one_line_is_what_a_json_writer_would_make_of_it() {
         let value = serde_json::json!({
             "a": ["x y", "\"quoted\" \\", "two\nlines", ""], "b": {"c": 1, "d": null, "e": {}},
-            "end in backslash\\": " ", "l": [],
+            "s": " ", "l": [], "m": ["k\": v", "k\\", "k: \"", ": "],
         });
         let pretty = serde_json::to_string_pretty(&value).expect("JSON");
         assert_eq!(one_line(&pretty), serde_json::to_string(&value).expect("JSON"));
