@@ -22,6 +22,7 @@ mod histories;
 mod hostile_ids;
 mod incomplete;
 mod install;
+#[expect(unreachable_pub, reason = "the fuzz targets use it from a crate of their own")]
 mod invariants;
 mod kit;
 mod one_reading;
