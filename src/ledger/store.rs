@@ -399,11 +399,21 @@ impl Store {
             }
         }
         let folder = path.parent().unwrap_or(&self.common);
-        let written = match std::fs::create_dir(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-            _ => put(folder, &path, &object::deflate(kind, content)),
-        };
-        written.map_err(|error| LedgerError::io("writing", &path, &error)).map(|()| oid)
+        let bytes = object::deflate(kind, content);
+        let mut tries = 0;
+        loop {
+            let written = match std::fs::create_dir(folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+                _ => put(folder, &path, &bytes),
+            };
+            tries += 1;
+            match written {
+                Ok(()) => return Ok(oid),
+                // `git gc` removes folders that it has emptied, this one a moment ago.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && tries < 100 => {}
+                Err(error) => return Err(LedgerError::io("writing", &path, &error)),
+            }
+        }
     }
 
     /// Moves the branch from `old` (nothing, for the first commit) to `new`, if it is still there.

@@ -182,3 +182,21 @@ fn the_printed_defaults_are_the_defaults() {
         origin.lines().any(|l| l.starts_with("executor.id") && l.contains("STEPSEAL_EXECUTOR"))
     );
 }
+
+/// Each test that the page of promises names is there.
+#[test]
+fn the_tests_of_the_promises_exist() {
+    let page = doc("docs/reliability.md");
+    let (_, table) = page.split_once("## The promises").expect("the section");
+    let mut named = 0;
+    for name in table.split('`').skip(1).step_by(2).filter(|name| name.contains("::")) {
+        let (module, test) = name.split_once("::").expect("a module and a test");
+        let source = match module {
+            "model" => doc("src/ledger/transact/model.rs"),
+            module => doc(&format!("tests/it/{module}.rs")),
+        };
+        assert!(source.contains(&format!("fn {test}(")), "{name} is not there");
+        named += 1;
+    }
+    assert!(named > 30, "only {named} tests are named");
+}

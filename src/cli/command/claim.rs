@@ -12,7 +12,7 @@ use super::{Asks, Open, onwards};
 use crate::domain::decide::{Attest, Claim};
 use crate::domain::id::{CriterionId, ItemId};
 use crate::domain::workflow::TimeLimit;
-use crate::ledger::{ItemFold, Receipt};
+use crate::ledger::{ItemFold, LedgerError, Receipt};
 use crate::ops::{self, Claimed, NextClaim};
 use crate::report;
 
@@ -62,7 +62,8 @@ pub(super) fn run(args: &ClaimArgs, session: &Session) -> Result<Reply, Failure>
         let mut failure = session.ledger_failure(&error);
         // Another step would be refused too while one is held.
         let another = |next: &Next| next.argv.get(1).is_some_and(|verb| verb == "claim");
-        if failure.reason != "executor-busy"
+        if matches!(error, LedgerError::Refused(_))
+            && failure.reason != "executor-busy"
             && failure.next.iter().any(another)
             && let Some(held) = Asks::acting(&act, session).held()
         {
