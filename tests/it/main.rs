@@ -30,6 +30,7 @@ mod plans;
 mod race;
 mod reading;
 mod recorder;
+mod recovery;
 mod reference;
 mod repos;
 mod rules;

@@ -238,16 +238,22 @@ fn lines(reply: &mut Reply, found: &Finding) {
 /// The ways out: history before the change, and how to put it right.
 fn out(reply: &mut Reply, branch: &str, findings: &[Finding]) {
     let Some(first) = findings.first() else { return };
-    let docs = format!("docs/recovery.md#{}", first.class.word());
+    let docs = |found: &Finding| format!("docs/recovery.md#{}", found.class.word());
+    let moved = |found: &&Finding| matches!(found.class, Class::CutTail | Class::Rewritten);
     // What was never signed cannot be put back.
     if first.class == Class::Unsigned {
-        reply.aside.push(Line::Text(format!("how to go on: {docs}")));
+        reply.aside.push(Line::Text(format!("how to go on: {}", docs(first))));
         return;
     }
     if let Some(found) = findings.iter().find(|found| found.way.is_some()) {
         // Until its bytes are there nothing else can be put right.
         let way = found.way.iter().flat_map(|way| ways_back(way, !found.class.is_incomplete()));
         reply.next.extend(way);
+    } else if let Some(found) = findings.iter().find(moved) {
+        // Until the history is the right one nothing is written.
+        let seen = findings.iter().filter(moved).find_map(|found| found.commit.as_ref());
+        reply.next.extend(seen.map(|seen| move_back(branch, seen)));
+        reply.aside.push(Line::Text(format!("how to go on: {}", docs(found))));
     } else if let Some(item) = &first.item {
         if let Some(before) = &first.before {
             reply.next.push(
@@ -256,16 +262,14 @@ fn out(reply: &mut Reply, branch: &str, findings: &[Finding]) {
         }
         reply.next.push(
             next(["correct", item.as_str(), "--reason", "…"])
-                .note(format!("puts the sealed bytes back ({docs})")),
+                .note(format!("puts the sealed bytes back ({})", docs(first))),
         );
     } else if first.path.is_some() {
         reply.next.push(
-            next(["correct", "--reason", "…"]).note(format!("puts the sealed bytes back ({docs})")),
+            next(["correct", "--reason", "…"])
+                .note(format!("puts the sealed bytes back ({})", docs(first))),
         );
     } else {
-        let moved = |found: &&Finding| matches!(found.class, Class::CutTail | Class::Rewritten);
-        let seen = findings.iter().filter(moved).find_map(|found| found.commit.as_ref());
-        reply.next.extend(seen.map(|seen| move_back(branch, seen)));
-        reply.aside.push(Line::Text(format!("how to go on: {docs}")));
+        reply.aside.push(Line::Text(format!("how to go on: {}", docs(first))));
     }
 }
