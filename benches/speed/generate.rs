@@ -2,6 +2,7 @@
 //! them; only the writing is by `git fast-import`, into one pack without deltas. What comes out
 //! verifies.
 
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -106,12 +107,14 @@ struct Item {
     state: Option<ItemState>,
     at: DateTime<Utc>,
     acts: u64,
+    /// Derived files as they were written last.
+    derived: BTreeMap<String, Digest>,
 }
 
 impl Item {
     fn new(number: u64, workflow: &Arc<Workflow>, at: DateTime<Utc>) -> Self {
         let id = format!("item-{number:06}").parse().expect("an id");
-        Self { id, workflow: workflow.clone(), state: None, at, acts: 0 }
+        Self { id, workflow: workflow.clone(), state: None, at, acts: 0, derived: BTreeMap::new() }
     }
 
     fn register(
@@ -251,7 +254,7 @@ impl Item {
         writer.made.events += 1;
     }
 
-    fn end_act(&self, writer: &mut Writer) {
+    fn end_act(&mut self, writer: &mut Writer) {
         writer.at = self.at;
         if writer.per_commit == 1 {
             self.derive(writer);
@@ -259,18 +262,26 @@ impl Item {
         }
     }
 
-    fn close(&self, writer: &mut Writer) {
+    fn close(&mut self, writer: &mut Writer) {
         self.derive(writer);
         writer.seal_when_full();
     }
 
-    fn derive(&self, writer: &mut Writer) {
+    /// Writes the derived files that changed, as the product does.
+    fn derive(&mut self, writer: &mut Writer) {
         let state = self.state.as_ref().expect("an item");
         let schedule = ScheduleDoc::of(&self.workflow, state);
-        writer.file(artifact::schedule_path(&self.id), &encode(&schedule));
+        let mut files = vec![(artifact::schedule_path(&self.id), encode(&schedule))];
         let folder = artifact::assignment_folder(&self.id);
         for doc in AssignmentDoc::of(&self.workflow, state) {
-            writer.file(format!("{folder}/{}.json", doc.attempt_id), &encode(&doc));
+            files.push((format!("{folder}/{}.json", doc.attempt_id), encode(&doc)));
+        }
+        for (path, bytes) in files {
+            let digest = Digest::of(&bytes);
+            if self.derived.get(&path) != Some(&digest) {
+                writer.file(path.clone(), &bytes);
+                self.derived.insert(path, digest);
+            }
         }
         writer.busy(BusyDoc::of(&self.workflow, state));
     }
