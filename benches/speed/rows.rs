@@ -83,11 +83,10 @@ fn many_steps(dir: &Path, count: usize) {
 }
 
 /// One claim: the `n`th step, each by an executor of its own.
-fn claim(stage: &Stage, dir: &Path, item: &str, n: usize, durability: &str) -> Command {
+fn claim(stage: &Stage, dir: &Path, item: &str, n: usize) -> Command {
     let step = format!("s{:04}", n + 1);
     let mut command = stage.stepseal(dir, &["claim", "--work-item", item, "--step", &step]);
-    command.args(["--executor", &format!("bench-{n}"), "--quiet"]);
-    command.env("STEPSEAL_LEDGER_DURABILITY", durability);
+    command.args(["--executor", &format!("bench-{item}-{n}"), "--quiet"]);
     command
 }
 
@@ -270,7 +269,7 @@ fn racing(stage: &Stage) -> Vec<Line> {
     }
     let begin = Instant::now();
     for n in 0..320 {
-        time(claim(stage, &dir, "A", n, "process"));
+        time(claim(stage, &dir, "A", n));
     }
     let alone = begin.elapsed();
     let begin = Instant::now();
@@ -279,11 +278,7 @@ fn racing(stage: &Stage) -> Vec<Line> {
         let workers: Vec<_> = (0..64)
             .map(|worker| {
                 scope.spawn(move || {
-                    let claims = (0..5).map(|n| {
-                        let mut command = claim(stage, dir, "B", worker * 5 + n, "process");
-                        command.args(["--executor", &format!("racer-{worker}-{n}")]);
-                        time(command)
-                    });
+                    let claims = (0..5).map(|n| time(claim(stage, dir, "B", worker * 5 + n)));
                     claims.max().unwrap_or_default()
                 })
             })
