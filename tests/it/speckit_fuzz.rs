@@ -164,6 +164,15 @@ fn long_chains_need_no_stack() {
     check(&"-".repeat(200_000));
     check(&format!("- [ ] T001 {}", "-".repeat(200_000)));
     check(&format!("- [ ] T001 {}", "[P] ".repeat(20_000)));
+    let phases = |label: fn(usize) -> String| -> String {
+        (0..20_000).map(|n| format!("## {}: p\n- [ ] a\n", label(n))).collect()
+    };
+    check(&phases(|n| format!("Phase {n}")));
+    check(&phases(|_| "Phase 1".to_owned()));
+    check(&phases(|n| format!("Part {n} of it")));
+    let boxes = "- [ ] a\n".repeat(20_000);
+    check(&format!("## Phase 1: S\n- [ ] a\n## Checklist {}\n{boxes}", "x".repeat(200_000)));
+    check(&format!("## Phase 1: S\n- [x] a\n{}", boxes.replace("- ", "  - ")));
     let mut copies = String::from("## Phase 1: S\n");
     for n in 0..20_000 {
         copies.push_str(&format!("- [ ] T001 words {n}\n**Checkpoint**: {n}\n"));

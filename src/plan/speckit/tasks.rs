@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::copies::Keys;
 use super::line::{self, TaskLine};
 use super::remarks;
 use super::sections::{self, Checks, Place, Section};
@@ -184,12 +185,14 @@ struct Reader {
     indent: usize,
     /// The label that calls the boxes below it checks: `**Acceptance criteria**:`.
     check_label: Option<(u32, String)>,
-    /// Tasks left out by the line and words of what says that they are none: first line, count.
-    left_out: BTreeMap<(u32, String), (u32, usize)>,
+    /// Tasks left out, by the line of what says that they are none: its words, the line of the
+    /// first, how many.
+    left_out: BTreeMap<u32, (String, u32, usize)>,
     /// Open boxes under a ticked one: its task, the line of the first, how many.
     open_inside: BTreeMap<usize, (u32, usize)>,
-    /// The phases that hold tasks, with the numbers their nameless tasks got so far.
+    /// The phases that hold tasks, with their labels and how many tasks they got so far.
     numbers: BTreeMap<Option<usize>, (String, usize)>,
+    labels: Keys,
     /// The first task without a name inside a labelled phase, and the first outside all of them.
     nameless: [Option<(u32, String)>; 2],
     /// In style C of headings: the first box of a phase that is under none of them.
@@ -313,8 +316,7 @@ impl Reader {
             self.place.leave(&self.out.sections, level);
             self.open_groups.retain(|(other, _)| *other < level);
         }
-        if let Some(by) = self.left_out_by() {
-            self.left_out.entry(by).or_insert((number, 0)).1 += 1;
+        if self.left_out(number) {
             return Ok(());
         }
         if line.id.is_empty() {
@@ -367,28 +369,28 @@ impl Reader {
         Ok(())
     }
 
-    /// Gives the line and the words of what says that tasks here are none.
-    fn left_out_by(&self) -> Option<(u32, String)> {
+    /// Leaves a task out where a heading or a label says that tasks here are none.
+    fn left_out(&mut self, number: u32) -> bool {
         let sections = &self.out.sections;
         let checks = || self.place.checks(sections).filter(|_| self.style == Style::Nameless);
-        let heading = self.place.reference(sections).or_else(checks);
-        match heading {
-            Some(at) => Some((sections[at].line, sections[at].title.clone())),
-            None => self.check_label.clone(),
-        }
+        let heading = self.place.reference(sections).or_else(checks).map(|at| &sections[at]);
+        let by = heading.map(|heading| (heading.line, &heading.title));
+        let Some((line, words)) = by.or(self.check_label.as_ref().map(|(at, words)| (*at, words)))
+        else {
+            return false;
+        };
+        self.left_out.entry(line).or_insert_with(|| (words.clone(), number, 0)).2 += 1;
+        true
     }
 
     /// Counts a task of the phase here and gives its number, `2.4` for the fourth of phase 2.
     fn number(&mut self) -> String {
         let phase = self.place.phase(&self.out.sections);
-        let taken = |label: &str| self.numbers.values().any(|(other, _)| other == label);
         if !self.numbers.contains_key(&phase) {
             let own = phase.and_then(|phase| self.out.sections[phase].label.clone());
-            let nth = self.numbers.keys().flatten().count() + 1;
-            let label = own.unwrap_or_else(|| nth.to_string());
-            let again = (2..).map(|n| format!("{label}-{n}"));
-            let label = std::iter::once(label.clone()).chain(again).find(|label| !taken(label));
-            self.numbers.insert(phase, (label.unwrap_or_default(), 0));
+            let others = self.numbers.len() - usize::from(self.numbers.contains_key(&None));
+            let label = self.labels.unique(own.unwrap_or_else(|| (others + 1).to_string()));
+            self.numbers.insert(phase, (label, 0));
         }
         let (label, count) = self.numbers.entry(phase).or_default();
         *count += 1;
@@ -468,7 +470,7 @@ impl Reader {
 
     fn finish(mut self) -> Result<Outline, Unreadable> {
         self.surely()?;
-        for ((_, words), (line, count)) in std::mem::take(&mut self.left_out) {
+        for (words, line, count) in std::mem::take(&mut self.left_out).into_values() {
             let noun = if self.style == Style::Nameless {
                 ("box", "boxes")
             } else {
