@@ -1,8 +1,10 @@
 //! What may be typed: the clap tree. Doc comments are the help.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::error::ErrorKind;
+use clap::{Args, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::suggest::{self, About};
 use crate::domain::event::EventKind;
@@ -59,60 +61,115 @@ pub(super) struct Global {
     pub request_id: Option<String>,
 }
 
-/// The verbs.
-#[derive(Debug, Subcommand)]
-pub(super) enum Command {
+/// Declares the verbs once: the enum that clap derives the whole tree from, their names, and one
+/// verb's tree for itself.
+macro_rules! verbs {
+    ($($(#[$meta:meta])* $shape:ident $verb:ident $name:literal $args:ident,)*) => {
+        /// The verbs.
+        #[derive(Debug, Subcommand)]
+        pub(super) enum Command {
+            $($(#[$meta])* $verb($args),)*
+        }
+
+        impl Command {
+            /// The verb, as it is typed and as the `--json` contract names it.
+            pub(super) fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$verb(_) => $name,)*
+                }
+            }
+
+            /// Adds the verb of this name; `None` where there is no such verb.
+            fn add(root: &clap::Command, name: &str) -> Option<clap::Command> {
+                let verb = match name {
+                    $($name => verbs!(@$shape $args, clap::Command::new($name)),)*
+                    _ => return None,
+                };
+                Some(root.clone().subcommand(verb))
+            }
+        }
+    };
+    (@alone $args:ident, $command:expr) => { <$args as Args>::augment_args($command) };
+    (@below $args:ident, $command:expr) => {
+        <$args as Subcommand>::augment_subcommands($command.subcommand_required(true))
+    };
+}
+
+verbs! {
     /// Make a ledger in this repository, or adopt the one that is there
-    Init(InitArgs),
+    alone Init "init" InitArgs,
     /// Turn a plan or a prompt into a work item
-    Delegate(DelegateArgs),
+    alone Delegate "delegate" DelegateArgs,
     /// Say what may start now, in which order, and why not the rest
-    Schedule(ScheduleArgs),
+    alone Schedule "schedule" ScheduleArgs,
     /// Take one step, exclusively
-    Claim(ClaimArgs),
+    alone Claim "claim" ClaimArgs,
     /// Print all a worker needs for one step
-    Brief(BriefArgs),
+    alone Brief "brief" BriefArgs,
     /// End an attempt: completed, failed or rejected
-    Complete(CompleteArgs),
+    alone Complete "complete" CompleteArgs,
     /// Give a step up; those that wait for it go on
-    Skip(SkipArgs),
+    alone Skip "skip" SkipArgs,
     /// Queue a further attempt of a step that ended
-    Requeue(RequeueArgs),
+    alone Requeue "requeue" RequeueArgs,
     /// Give a claim back
-    Release(ReleaseArgs),
+    alone Release "release" ReleaseArgs,
     /// Decide a gate
     #[command(subcommand)]
-    Gate(GateCommand),
+    below Gate "gate" GateCommand,
     /// Stop an item that may be a duplicate, or let it go on
     #[command(subcommand)]
-    Review(ReviewCommand),
+    below Review "review" ReviewCommand,
     /// Say where items stand, and why
-    Status(StatusArgs),
+    alone Status "status" StatusArgs,
     /// Show what happened, event by event
-    Log(LogArgs),
+    alone Log "log" LogArgs,
     /// Write everything as JSON, as tables or as one report, or the ledger's files as a folder
-    Export(ExportArgs),
+    alone Export "export" ExportArgs,
     /// Recompute everything and name what is not as it was sealed
-    Verify(VerifyArgs),
+    alone Verify "verify" VerifyArgs,
     /// Put sealed bytes back after somebody changed the ledger
-    Correct(CorrectArgs),
+    alone Correct "correct" CorrectArgs,
     /// Say which keys may sign seals
     #[command(subcommand)]
-    Key(KeyCommand),
+    below Key "key" KeyCommand,
     /// Look at a workflow
     #[command(subcommand)]
-    Workflow(WorkflowCommand),
+    below Workflow "workflow" WorkflowCommand,
     /// Print the JSON Schemas of everything written and answered
-    Schema(SchemaArgs),
+    alone Schema "schema" SchemaArgs,
     /// Look at the configuration
     #[command(subcommand)]
-    Config(ConfigCommand),
+    below Config "config" ConfigCommand,
     /// Show the main job, end to end, in a throw-away repository
-    Demo(DemoArgs),
+    alone Demo "demo" DemoArgs,
     /// Print what makes a shell complete ids, step keys and workflow names
-    Completions(CompletionsArgs),
+    alone Completions "completions" CompletionsArgs,
     /// Print the manual
-    Man(ManArgs),
+    alone Man "man" ManArgs,
+}
+
+impl Cli {
+    /// Reads what was typed.
+    ///
+    /// The whole tree takes longer to build than many a command takes, and only the verb that was
+    /// typed matters. So that verb is read alone, and the whole tree only says what is wrong, and
+    /// the help.
+    ///
+    /// # Errors
+    /// What clap says: usage, help or the version.
+    pub(super) fn read(argv: &[OsString]) -> Result<Self, clap::Error> {
+        let root =
+            Global::augment_args(clap::Command::new("stepseal")).version(env!("CARGO_PKG_VERSION"));
+        let words = argv.iter().skip(1).filter_map(|word| word.to_str());
+        let alone = words.filter_map(|word| Command::add(&root, word)).next().unwrap_or(root);
+        let read =
+            alone.try_get_matches_from(argv).and_then(|found| Self::from_arg_matches(&found));
+        match read {
+            Err(error) if error.kind() != ErrorKind::DisplayVersion => Self::try_parse_from(argv),
+            read => read,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

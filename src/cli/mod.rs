@@ -95,17 +95,18 @@ pub fn run(
     err: &mut dyn Write,
 ) -> u8 {
     let argv: Vec<OsString> = argv.into_iter().collect();
-    let cli = match Cli::try_parse_from(&argv) {
+    let cli = match Cli::read(&argv) {
         Ok(cli) => cli,
-        Err(error) => {
-            // What was typed is quoted: said again with the same words, harmlessly.
+        // What was typed is quoted: said again with the same words, harmlessly.
+        Err(error) if error.use_stderr() => {
             let words = argv.iter().map(|word| plain(&word.to_string_lossy()));
             let error = Cli::try_parse_from(words).err().unwrap_or(error);
             return usage(&error, &argv, &environment, out, err);
         }
+        Err(error) => return usage(&error, &argv, &environment, out, err),
     };
     let color = cli.global.color.clone().unwrap_or_else(|| "auto".into());
-    let command = name(&cli.command);
+    let command = cli.command.name();
     let mut ui = Ui::new(out, err, &environment, &color, cli.global.json, cli.global.quiet);
     let talks = !cli.global.json && !cli.global.quiet;
     let meter = Rc::new(RefCell::new(Meter::new(&environment, talks, command)));
@@ -314,35 +315,6 @@ fn typed(argv: &[OsString]) -> String {
         skip = valued;
     }
     words.join("\0")
-}
-
-/// The verb, as the `--json` contract names it.
-fn name(command: &Command) -> &'static str {
-    match command {
-        Command::Init(_) => "init",
-        Command::Delegate(_) => "delegate",
-        Command::Schedule(_) => "schedule",
-        Command::Claim(_) => "claim",
-        Command::Brief(_) => "brief",
-        Command::Complete(_) => "complete",
-        Command::Skip(_) => "skip",
-        Command::Requeue(_) => "requeue",
-        Command::Release(_) => "release",
-        Command::Gate(_) => "gate",
-        Command::Review(_) => "review",
-        Command::Status(_) => "status",
-        Command::Log(_) => "log",
-        Command::Export(_) => "export",
-        Command::Verify(_) => "verify",
-        Command::Correct(_) => "correct",
-        Command::Key(_) => "key",
-        Command::Workflow(_) => "workflow",
-        Command::Schema(_) => "schema",
-        Command::Config(_) => "config",
-        Command::Demo(_) => "demo",
-        Command::Completions(_) => "completions",
-        Command::Man(_) => "man",
-    }
 }
 
 /// The clap tree, for the reference in the documentation.
