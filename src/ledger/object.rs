@@ -2,10 +2,10 @@
 //! Bounded inflate, checked header, checked hash. Trees and commits as plain data.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::cmp::Ordering;
-use std::io::{Read as _, Write as _};
 
-use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use git2::{ObjectType, Oid};
 
 /// The largest object this room reads; a ledger object is far smaller.
@@ -34,61 +34,95 @@ pub enum BadObject {
     Type,
 }
 
+thread_local! {
+    // To make their tables takes longer than most objects take.
+    static INFLATER: RefCell<Decompress> = RefCell::new(Decompress::new(true));
+    static DEFLATER: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), true));
+}
+
+/// The longest header of an object: a type, a size and a NUL.
+const HEADER: usize = 32;
+
+/// What most objects of a ledger fit into.
+const SMALL: usize = 4096;
+
 /// Inflates a loose object's file and checks it against its id.
 pub(super) fn inflate(file: &[u8], oid: Oid) -> Result<(ObjectType, Vec<u8>), BadObject> {
     if file.is_empty() {
         return Err(BadObject::Empty);
     }
-    let mut decoder = ZlibDecoder::new(file);
-    let mut header = Vec::with_capacity(32);
-    loop {
-        let mut byte = [0];
-        match decoder.read(&mut byte) {
-            Ok(0) => return Err(BadObject::Truncated),
-            Ok(_) if byte[0] == 0 => break,
-            Ok(_) => header.push(byte[0]),
-            Err(error) => return Err(read_error(&error)),
+    let (kind, content) = INFLATER.with_borrow_mut(|stream| {
+        stream.reset(true);
+        let mut bytes = Vec::with_capacity(SMALL);
+        let mut ended = pour(stream, file, &mut bytes)?;
+        let nul = bytes.iter().take(HEADER + 1).position(|&byte| byte == 0);
+        let nul = match nul {
+            None if ended && bytes.len() <= HEADER => return Err(BadObject::Truncated),
+            nul => nul.ok_or(BadObject::Header)?,
+        };
+        let header = std::str::from_utf8(&bytes[..nul]).map_err(|_| BadObject::Header)?;
+        let (kind, size) = header.split_once(' ').ok_or(BadObject::Header)?;
+        let kind = ObjectType::from_str(kind).ok_or(BadObject::Header)?;
+        let size: u64 = size.parse().map_err(|_| BadObject::Header)?;
+        if size > LIMIT {
+            return Err(BadObject::TooLarge);
         }
-        if header.len() > 32 {
-            return Err(BadObject::Header);
+        let whole = nul + 1 + usize::try_from(size).map_err(|_| BadObject::TooLarge)?;
+        while !ended && bytes.len() <= whole {
+            // Not all at once, since the header may lie; and one more, to see that it ends.
+            bytes.reserve_exact((whole + 1 - bytes.len()).min(1 << 20));
+            ended = pour(stream, file, &mut bytes)?;
         }
-    }
-    let header = std::str::from_utf8(&header).map_err(|_| BadObject::Header)?;
-    let (kind, size) = header.split_once(' ').ok_or(BadObject::Header)?;
-    let kind = ObjectType::from_str(kind).ok_or(BadObject::Header)?;
-    let size: u64 = size.parse().map_err(|_| BadObject::Header)?;
-    if size > LIMIT {
-        return Err(BadObject::TooLarge);
-    }
-    let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0).min(1 << 20));
-    let mut bounded = decoder.by_ref().take(size + 1);
-    bounded.read_to_end(&mut content).map_err(|error| read_error(&error))?;
-    match (content.len() as u64).cmp(&size) {
-        std::cmp::Ordering::Less => return Err(BadObject::Truncated),
-        std::cmp::Ordering::Greater => return Err(BadObject::Header),
-        std::cmp::Ordering::Equal => {}
-    }
+        match bytes.len().cmp(&whole) {
+            Ordering::Less => return Err(BadObject::Truncated),
+            Ordering::Greater => return Err(BadObject::Header),
+            Ordering::Equal => {}
+        }
+        bytes.drain(..=nul);
+        Ok((kind, bytes))
+    })?;
     if Oid::hash_object(kind, &content).ok() != Some(oid) {
         return Err(BadObject::Hash);
     }
     Ok((kind, content))
 }
 
-/// The bytes of a loose object's file.
-pub(super) fn deflate(kind: ObjectType, content: &[u8]) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    let header = format!("{} {}\0", kind.str(), content.len());
-    // Into memory, which cannot fail.
-    drop(encoder.write_all(header.as_bytes()).and_then(|()| encoder.write_all(content)));
-    encoder.finish().unwrap_or_default()
+/// Inflates until the stream ends, which is true, or what is to hold it is full.
+fn pour(stream: &mut Decompress, file: &[u8], into: &mut Vec<u8>) -> Result<bool, BadObject> {
+    loop {
+        let read = usize::try_from(stream.total_in()).unwrap_or(file.len());
+        let had = into.len();
+        let status = stream
+            .decompress_vec(&file[read..], into, FlushDecompress::None)
+            .map_err(|_| BadObject::Garbled)?;
+        if status == Status::StreamEnd {
+            return Ok(true);
+        }
+        if into.len() == into.capacity() {
+            return Ok(false);
+        }
+        if stream.total_in() == read as u64 && into.len() == had {
+            return Err(BadObject::Truncated);
+        }
+    }
 }
 
-fn read_error(error: &std::io::Error) -> BadObject {
-    if error.kind() == std::io::ErrorKind::UnexpectedEof {
-        BadObject::Truncated
-    } else {
-        BadObject::Garbled
-    }
+/// The bytes of a loose object's file.
+pub(super) fn deflate(kind: ObjectType, content: &[u8]) -> Vec<u8> {
+    let mut whole = format!("{} {}\0", kind.str(), content.len()).into_bytes();
+    whole.extend_from_slice(content);
+    DEFLATER.with_borrow_mut(|stream| {
+        stream.reset();
+        let mut bytes = Vec::with_capacity(SMALL.max(whole.len() / 2));
+        loop {
+            let read = usize::try_from(stream.total_in()).unwrap_or(whole.len());
+            // Into memory, which cannot fail.
+            match stream.compress_vec(&whole[read..], &mut bytes, FlushCompress::Finish) {
+                Ok(Status::StreamEnd) | Err(_) => return bytes,
+                Ok(Status::Ok | Status::BufError) => bytes.reserve(SMALL),
+            }
+        }
+    })
 }
 
 /// A git tree: its bytes, and where each entry stands in them. An item's folder has thousands of

@@ -400,20 +400,22 @@ impl Store {
         }
         let folder = path.parent().unwrap_or(&self.common);
         let bytes = object::deflate(kind, content);
-        let mut tries = 0;
-        loop {
-            let written = match std::fs::create_dir(folder) {
-                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-                _ => put(folder, &path, &bytes),
-            };
-            tries += 1;
-            match written {
+        for _ in 0..100 {
+            match put(folder, &path, &bytes) {
                 Ok(()) => return Ok(oid),
-                // `git gc` removes folders that it has emptied, this one a moment ago.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && tries < 100 => {}
+                // Not there yet; or `git gc` removed it a moment ago, which it emptied.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(LedgerError::io("writing", &path, &error)),
             }
+            match std::fs::create_dir(folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(LedgerError::io("writing", &path, &error));
+                }
+                _ => {}
+            }
         }
+        let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
+        Err(LedgerError::io("writing", &path, &gone))
     }
 
     /// Moves the branch from `old` (nothing, for the first commit) to `new`, if it is still there.
