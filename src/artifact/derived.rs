@@ -126,6 +126,10 @@ impl BusyDoc {
     }
 }
 
+/// How many waiting steps a schedule names. It is written anew by every act on its item, so this
+/// is most of what a long item writes.
+const NEXT: usize = 30;
+
 /// `artifacts/schedule/…`: the current schedule of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -137,7 +141,7 @@ pub struct ScheduleDoc {
     /// The ready attempts, in launch order.
     pub launch_order: Vec<AttemptId>,
     pub ready_steps: Vec<ReadyStep>,
-    /// The next 50 that wait, nearest first.
+    /// The next 30 that wait, nearest first.
     pub blocked_steps: Vec<BlockedStep>,
     /// How many more wait.
     pub blocked_more: usize,
@@ -274,7 +278,7 @@ impl ScheduleDoc {
                 | Answer::NeedsRequeue { .. }
                 | Answer::Unopened
                 | Answer::Waiting => {
-                    if doc.blocked_steps.len() == NAMED {
+                    if doc.blocked_steps.len() == NEXT {
                         doc.blocked_more += 1;
                     } else {
                         doc.blocked_steps.push(blocked(workflow, &schedule, item, at));

@@ -4,7 +4,7 @@
 //! linear: prefix counters while a state is judged ([`Graph::open`]), and virtual nodes (joins)
 //! when reachability is asked ([`Graph::cycle`], [`Graph::dependents`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::id::StepKey;
 use super::workflow::Step;
@@ -105,8 +105,9 @@ impl Graph {
         self.nearest(step, |at| !done[at], limit)
     }
 
-    /// Walks down from a step, taking those of its waits for which `counts` holds, until a
-    /// sequential one: it waits itself for everything lower.
+    /// Walks down from a step, taking those of its waits for which `counts` holds and for which
+    /// no nearer one waits too: what that one waits for is its business. Written `needs` are
+    /// always taken.
     fn nearest(
         &self,
         step: usize,
@@ -114,23 +115,24 @@ impl Graph {
         limit: usize,
     ) -> (Vec<usize>, usize) {
         let rule = &self.rules[step];
-        let mut found: Vec<usize> =
+        let mut found: BTreeSet<usize> =
             rule.needs.iter().copied().filter(|&need| counts(need)).collect();
+        let mut nearer = Nearer::default();
         for at in (0..step).rev() {
             let lower = &self.rules[at];
-            if !rule.waits_for(lower) || !counts(at) {
+            let written = found.contains(&at);
+            if !(written || rule.waits_for(lower) && counts(at)) {
                 continue;
             }
-            found.push(at);
-            if !lower.parallelizable {
+            if !nearer.wait_for(at, lower) {
+                found.insert(at);
+            }
+            if nearer.take(lower) {
                 break;
             }
         }
-        found.sort_unstable();
-        found.dedup();
         let rest = found.len().saturating_sub(limit);
-        found.truncate(limit);
-        (found, rest)
+        (found.into_iter().take(limit).collect(), rest)
     }
 
     /// Every step not done that a step waits for by a rule of its own, in launch order: the
@@ -342,6 +344,43 @@ impl Rule {
             return false;
         }
         !lower.parallelizable || lower.group != self.group
+    }
+}
+
+/// What the steps passed so far on the way down wait for, all together.
+#[derive(Default)]
+struct Nearer {
+    /// The group of the ones that wait for every other group, and whether there are several.
+    group: Option<usize>,
+    groups: bool,
+    /// One of them waits for gates.
+    gates: bool,
+    needs: BTreeSet<usize>,
+}
+
+impl Nearer {
+    /// Whether one of them waits for a step below them all.
+    fn wait_for(&self, at: usize, lower: &Rule) -> bool {
+        let implied = match (lower.gate, lower.parallelizable) {
+            (true, _) => self.gates,
+            (false, false) => self.group.is_some(),
+            (false, true) => self.groups || self.group.is_some_and(|group| group != lower.group),
+        };
+        implied || self.needs.contains(&at)
+    }
+
+    /// Adds one; true when nothing lower is left that one of them does not wait for.
+    fn take(&mut self, rule: &Rule) -> bool {
+        if !rule.parallelizable {
+            return true;
+        }
+        self.needs.extend(&rule.needs);
+        self.gates |= !rule.crosses_gates;
+        if !rule.needs_replace {
+            self.groups |= self.group.is_some_and(|group| group != rule.group);
+            self.group = Some(rule.group);
+        }
+        self.groups && self.gates
     }
 }
 

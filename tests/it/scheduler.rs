@@ -347,6 +347,10 @@ fn agree(play: &Play, waits: &Waits) -> Result<(), proptest::test_runner::TestCa
         // The nearest layer explains the rest: what is left out, one of it waits for.
         let closure = waits.closure();
         prop_assert!(all.iter().all(|o| near.contains(o) || near.iter().any(|&n| closure[n][*o])));
+        for n in near.iter().filter(|&&n| !waits.written(at, n)) {
+            let nearer = |o: &&usize| (n + 1..at).contains(*o) && waits.waits(**o, *n);
+            prop_assert_eq!(all.iter().find(nearer), None, "{} waits for {} too", at, n);
+        }
         let (cut, more) = graph.blockers(at, &done, 1);
         prop_assert_eq!((cut.len(), cut.len() + more), (near.len().min(1), near.len()));
         if *say == Say::Waiting {
@@ -566,6 +570,11 @@ proptest! {
                     "{} waits for {}, and {:?} do not explain it", at, other, direct
                 );
                 prop_assert!(!waits.written(at, other) || direct.contains(&other));
+                let nearer = (other + 1..at).find(|&o| waits.waits(at, o) && waits.waits(o, other));
+                prop_assert!(
+                    nearer.is_none() || waits.written(at, other) || !direct.contains(&other),
+                    "{} waits for {} by way of {:?}", at, other, nearer
+                );
             }
         }
     }

@@ -119,7 +119,7 @@ fn a_claim_is_taken_lost_and_explained() {
     assert_snapshot!(room.run(&far), @r#"
     --- stderr
     error: T009 of ALBUMS cannot start yet
-      waits for  T005, T006, checkpoint-2, T008
+      waits for  T005, T006, T008
       next  stepseal status ALBUMS --why-not T009
     [exit 4]
     "#);
@@ -212,10 +212,10 @@ fn completing_twice_is_safe_and_says_what_opens() {
     · T004	waits	Create the album tables in migrations/001_albums.sql	T003
     · T005	waits	Album model in src/models/album.ts	T004
     · T006	waits	Photo model in src/models/photo.ts	T004
-    · T007	waits	Album ordering rules in src/models/album.ts	T004, T005
-    ◆ checkpoint-2	waits	Models agreed, user stories can begin	T004, T005, T006, T007
+    · T007	waits	Album ordering rules in src/models/album.ts	T005
+    ◆ checkpoint-2	waits	Models agreed, user stories can begin	T006, T007
     · T008	waits	Contract test in tests/contract/albums.test.ts	checkpoint-2
-    · T009	waits	POST /albums in src/api/albums.ts (depends on T005, T006)	T005, T006, checkpoint-2, T008
+    · T009	waits	POST /albums in src/api/albums.ts (depends on T005, T006)	T005, T006, T008
     ✓ T010	skipped	Thumbnail worker in src/worker.ts DEFERRED	
     · 3 more	wait	checkpoint-3, T011, T012	
     --- stderr
@@ -234,10 +234,10 @@ fn completing_twice_is_safe_and_says_what_opens() {
     · T004	waits		waits for T003
     · T005	waits		waits for T004
     · T006	waits		waits for T004
-    · T007	waits		waits for T004, T005
-    · checkpoint-2	waits		waits for T004, T005, T006, T007
+    · T007	waits		waits for T005
+    · checkpoint-2	waits		waits for T006, T007
     · T008	waits		waits for checkpoint-2
-    · T009	waits		waits for T005, T006, checkpoint-2, T008
+    · T009	waits		waits for T005, T006, T008
     · checkpoint-3	waits		waits for T009
     · T011	waits		waits for checkpoint-3
     · T012	waits		waits for T011
