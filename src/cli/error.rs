@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::ui::{Line, in_place, plain, row, shell, short, span};
 use crate::config::ConfigError;
-use crate::domain::id::{Fingerprint, ItemId, PrincipalId, SshKey, StepKey};
+use crate::domain::id::{
+    CriterionId, ExecutorId, Fingerprint, ItemId, PrincipalId, SshKey, StepKey,
+};
 use crate::domain::keys::Unfit;
 use crate::domain::refusal::{Refusal, RefusalKind};
-use crate::domain::transition::AttemptPhase;
+use crate::domain::transition::{AttemptPhase, ItemPhase};
 use crate::ledger::{LedgerError, Stop, WayBack};
 use crate::ops::OpsError;
 use crate::plan::{PlanError, Spot};
@@ -186,6 +188,32 @@ fn claim_other(asker: &Asker, item: &ItemId, other: Option<&StepKey>) -> Vec<Nex
     }
 }
 
+/// Lets an item go on that was suspected.
+#[must_use]
+pub(super) fn clear_review(item: &ItemId) -> Next {
+    let clear = ["review", "clear", "--work-item", item.as_str(), "--rationale", "…"];
+    next(clear).note("if it is no duplicate")
+}
+
+/// Brings an item back that was merged or closed.
+#[must_use]
+pub(super) fn overturn(item: &ItemId) -> Next {
+    let overturn = ["review", "overturn", "--work-item", item.as_str(), "--rationale", "…"];
+    next(overturn).note("if that was wrong")
+}
+
+/// Says that a blocker is gone.
+#[must_use]
+pub(super) fn resolve_blocker(item: &ItemId, blocker: &CriterionId) -> Next {
+    let resolve = ["blocker", "resolve", "--work-item", item.as_str(), "--id", blocker.as_str()];
+    next(resolve).with(["--resolution", "…"])
+}
+
+/// Who holds what, as data.
+fn holders(held: &[(StepKey, ExecutorId)]) -> Vec<Value> {
+    held.iter().map(|(step, by)| json!({ "stepKey": step, "heldBy": by })).collect()
+}
+
 /// Phrases a refusal of the rules.
 #[must_use]
 pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
@@ -295,14 +323,23 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
         Refusal::RequestReused { request, recorded } => failure
             .data(json!({ "requestId": request, "recorded": recorded }))
             .note(format!("it recorded {recorded}; use another --request-id for another ask")),
-        Refusal::ItemEnded { item, phase, survivor } => {
-            if let Some(survivor) = survivor {
-                failure = failure.fact("lives on", survivor.to_string());
+        Refusal::ItemEnded { item, phase, survivor, by, reason } => {
+            if let (Some(by), Some(reason)) = (by, reason) {
+                failure = failure.fact("by", format!("{by}: \"{}\"", short(reason, 120)));
+            }
+            failure.data = json!({
+                "workItemId": item, "status": phase.word(), "survivor": survivor, "by": by,
+                "reason": reason,
+            });
+            if *phase == ItemPhase::Integrated {
+                failure = failure.note("what is integrated goes back by a revert only");
             }
             let shown = survivor.as_ref().unwrap_or(item);
-            failure
-                .data(json!({ "workItemId": item, "status": phase.word(), "survivor": survivor }))
-                .then(next(["status", shown.as_str()]))
+            failure = failure.then(next(["status", shown.as_str()]));
+            match phase {
+                ItemPhase::Merged | ItemPhase::Closed => failure.then(overturn(item)),
+                _ => failure,
+            }
         }
         Refusal::UnderReview { item, by, reason, suspects } => {
             if let Some(by) = by {
@@ -316,13 +353,75 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
                 .data(
                     json!({ "workItemId": item, "by": by, "reason": reason, "suspects": suspects }),
                 )
-                .then(
-                    next(["review", "clear", "--work-item", item.as_str(), "--rationale", "…"])
-                        .note("if it is no duplicate"),
-                )
+                .then(clear_review(item))
         }
         Refusal::NotUnderReview { item } => {
             failure.data(json!({ "workItemId": item })).then(next(["status", item.as_str()]))
+        }
+        Refusal::ReviewOff { item } => failure
+            .data(json!({ "workItemId": item }))
+            .note("merging, closing and linking do not need a flag")
+            .then(next(["review", "list"])),
+        Refusal::BadSurvivor { item, other, phase, survivor, verb } => {
+            failure.data = json!({
+                "workItemId": item, "other": other, "status": phase.word(), "survivor": survivor,
+            });
+            let flag = if *verb == "merge" { "--into" } else { "--duplicate-of" };
+            match survivor {
+                Some(survivor) => failure.fact("lives on", survivor.to_string()).then(
+                    next(["review", verb, "--work-item", item.as_str()]).with([
+                        flag,
+                        survivor.as_str(),
+                        "--rationale",
+                        "…",
+                    ]),
+                ),
+                None if matches!(phase, ItemPhase::Merged | ItemPhase::Closed) => {
+                    failure.then(overturn(other))
+                }
+                None => failure.then(next(["status", other.as_str()])),
+            }
+        }
+        Refusal::NothingToOverturn { item, phase, flagged_by } => {
+            failure.data = json!({
+                "workItemId": item, "status": phase.word(), "flaggedBy": flagged_by,
+            });
+            match flagged_by {
+                Some(by) => failure.fact("flagged by", by.to_string()).then(clear_review(item)),
+                None => failure.then(next(["status", item.as_str()])),
+            }
+        }
+        Refusal::ClaimsHeld { item, held } => {
+            for (step, by) in held {
+                failure = failure.fact("held", format!("{step} by {by}"));
+            }
+            failure.data = json!({ "workItemId": item, "held": holders(held) });
+            let again = asker.whole.iter().cloned().chain(["--release-claims".to_owned()]);
+            failure
+                .note("nothing was recorded; their work so far stays in history")
+                .then(Next { argv: again.collect(), note: Some("takes their claims".into()) })
+        }
+        Refusal::UnknownBlockerType { given, known } => failure
+            .data(json!({ "given": given, "known": known }))
+            .fact("there are", known.join(", ")),
+        Refusal::BlockerTaken { item, blocker, kind, resolved } => {
+            failure.data = json!({
+                "workItemId": item, "blockerId": blocker, "blockerType": kind,
+                "resolved": resolved,
+            });
+            failure.note("ids of blockers are never used again").then(next([
+                "blocker",
+                "list",
+                item.as_str(),
+            ]))
+        }
+        Refusal::UnknownBlocker { item, blocker, open } => {
+            let names: Vec<_> = open.iter().map(|id| id.as_str()).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            failure
+                .data(json!({ "workItemId": item, "blockerId": blocker, "open": open }))
+                .fact("open", names)
+                .then(next(["blocker", "list", item.as_str()]))
         }
         Refusal::NotReady { item, step, waits_for, more, other } => {
             let names: Vec<String> = waits_for
@@ -344,9 +443,14 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
             }
             failure.then(next(["status", item.as_str(), "--why-not", step.as_str()]))
         }
-        Refusal::Blocked { item, step, blockers } => failure
-            .data(json!({ "workItemId": item, "stepKey": step, "blockers": blockers }))
-            .then(next(["status", item.as_str()])),
+        Refusal::Blocked { item, step, blockers } => {
+            failure.data = json!({ "workItemId": item, "stepKey": step, "blockers": blockers });
+            failure = failure.then(next(["blocker", "list", item.as_str()]));
+            match blockers.first() {
+                Some(first) => failure.then(resolve_blocker(item, first).note("once it is gone")),
+                None => failure,
+            }
+        }
         Refusal::Serialised { item, step, constraint, by, in_progress, holder, other } => {
             let how = if *in_progress { "is in progress" } else { "is ready and goes first" };
             let holder_text = holder.as_ref().map(|h| format!(", held by {h}")).unwrap_or_default();
@@ -534,20 +638,21 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
                 None => failure,
             }
         }
-        Refusal::BadReturn { item, step, to, why } => failure
-            .data(json!({ "workItemId": item, "stepKey": step, "returnTo": to, "why": why }))
+        Refusal::BadReturn { item, gate, to, why } => failure
+            .data(json!({ "workItemId": item, "stepKey": gate, "returnTo": to, "why": why }))
             .then(next(["status", item.as_str()])),
-        Refusal::VoidHeld { item, to, held } => {
+        Refusal::VoidHeld { item, to, void, held } => {
+            failure = failure.fact("void", keys(void));
             for (step, by) in held {
                 failure = failure.fact("held", format!("{step} by {by}"));
             }
+            failure.data = json!({
+                "workItemId": item, "returnTo": to, "void": void, "held": holders(held),
+            });
+            let again = asker.whole.iter().cloned().chain(["--release-claims".to_owned()]);
             failure
-                .data(json!({
-                    "workItemId": item, "returnTo": to,
-                    "held": held.iter().map(|(step, by)| json!({ "stepKey": step, "heldBy": by }))
-                        .collect::<Vec<_>>(),
-                }))
-                .note("--release-claims takes them; their work so far stays in history")
+                .note("nothing was recorded; their work so far stays in history")
+                .then(Next { argv: again.collect(), note: Some("takes their claims".into()) })
         }
         Refusal::FirstKey { fingerprint, why } => failure
             .data(json!({ "fingerprint": fingerprint, "why": why }))

@@ -248,9 +248,11 @@ fn pages(command: &Command) -> bool {
     )
 }
 
-/// A hint works where the command ran: `-C DIR` is repeated.
+/// A hint works where the command ran: `-C DIR` is repeated, unless it is the command itself.
 fn localise(next: &mut Next, prefix: &[String]) {
-    if next.argv.first().is_some_and(|program| program == "stepseal") && !prefix.is_empty() {
+    let own = next.argv.first().is_some_and(|program| program == "stepseal");
+    let said = next.argv.iter().any(|word| word.starts_with("-C"));
+    if own && !said && !prefix.is_empty() {
         next.argv.splice(1..1, prefix.iter().cloned());
     }
 }

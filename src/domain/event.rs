@@ -226,7 +226,7 @@ events! {
     /// The item is related to another one; both go on.
     ReviewLinked "review-linked" Item ReviewSurvivor,
     /// The item is a duplicate and ends here.
-    ReviewClosed "review-closed" Item ReviewDecided,
+    ReviewClosed "review-closed" Item ReviewClosed,
     /// An earlier merge or closing was wrong.
     ReviewOverturned "review-overturned" Item ReviewDecided,
     /// Another principal is accountable from here on (FR-011).
@@ -352,6 +352,13 @@ data! {
         rationale: String,
     }
 
+    /// Why the item ends here, and which one it repeats.
+    ReviewClosed {
+        /// The item that goes on; null where none does.
+        survivor: Option<ItemId>,
+        rationale: String,
+    }
+
     /// Which item survives or is related, and why.
     ReviewSurvivor {
         other: ItemId,
@@ -373,6 +380,8 @@ data! {
         /// The steps it holds; empty means all.
         steps: Vec<StepKey>,
         notes: String,
+        /// Who is to see that it goes away.
+        owner: PrincipalId,
     }
 
     /// How it went away.
@@ -384,13 +393,16 @@ data! {
     /// What must be verified again.
     WorkItemResumed {
         reason: String,
-        verify_again: Vec<StepCriterion>,
+        verify_again: Vec<VerifyAgain>,
     }
 
-    /// One criterion of one step.
-    StepCriterion {
+    /// One exit criterion that is not to be trusted as it stands.
+    VerifyAgain {
         step_key: StepKey,
         criterion_id: CriterionId,
+        /// The attempt that was to show it, or showed it.
+        attempt_id: AttemptId,
+        because: Doubt,
     }
 
     /// What became of every step's state.
@@ -725,6 +737,35 @@ impl KeyRole {
 pub enum ImportedState {
     Done,
     Skipped,
+}
+
+/// Why an exit criterion has to be verified again after an interruption.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doubt {
+    /// Its step is claimed, so whatever was found out so far is not on record.
+    InProgress,
+    /// The same, and the time the holder asked for is over.
+    LeaseEnded,
+    /// It was shown on a work tree that differed from its commit.
+    Uncommitted,
+    /// It is not on record on which code it was shown.
+    CodeUnknown,
+}
+
+impl Doubt {
+    /// The word on paper.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::InProgress => "in-progress",
+            Self::LeaseEnded => "lease-ended",
+            Self::Uncommitted => "uncommitted",
+            Self::CodeUnknown => "code-unknown",
+        }
+    }
 }
 
 /// How sealed bytes came back.

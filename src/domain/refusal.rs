@@ -7,6 +7,7 @@ use super::id::{
     AttemptAlias, AttemptId, ClaimId, ConstraintName, CriterionId, ExecutorId, Fingerprint, ItemId,
     PrincipalId, RequestId, RoleName, StepKey, WorkflowName,
 };
+use super::schedule::ended_words;
 use super::transition::{AttemptPhase, ItemPhase};
 use super::workflow::Criterion;
 
@@ -79,12 +80,41 @@ pub enum Refusal {
     StepDone { item: ItemId, step: StepKey, how: &'static str, other: Option<StepKey> },
     #[error("request {request} was used for another ask")]
     RequestReused { request: RequestId, recorded: String },
-    #[error("{item} is {}", phase.word())]
-    ItemEnded { item: ItemId, phase: ItemPhase, survivor: Option<ItemId> },
+    #[error("{item} is {}", ended_words(*phase, survivor.as_ref()))]
+    ItemEnded {
+        item: ItemId,
+        phase: ItemPhase,
+        survivor: Option<ItemId>,
+        /// Who ended it, and why.
+        by: Option<PrincipalId>,
+        reason: Option<String>,
+    },
     #[error("{item} waits for a review: {reason}")]
     UnderReview { item: ItemId, by: Option<PrincipalId>, reason: String, suspects: Vec<ItemId> },
     #[error("{item} is not under review")]
     NotUnderReview { item: ItemId },
+    #[error("{item} cannot be flagged: policy has reviews before execution off")]
+    ReviewOff { item: ItemId },
+    #[error("{item} cannot live on in {other}, which is {}", phase.word())]
+    BadSurvivor {
+        item: ItemId,
+        other: ItemId,
+        phase: ItemPhase,
+        /// Where the other one lives on, when that is not the asking item.
+        survivor: Option<ItemId>,
+        /// `merge` or `close`.
+        verb: &'static str,
+    },
+    #[error("{item} is {}: there is no merge and no closing to overturn", phase.word())]
+    NothingToOverturn { item: ItemId, phase: ItemPhase, flagged_by: Option<PrincipalId> },
+    #[error("steps of {item} are held, and it would end under them")]
+    ClaimsHeld { item: ItemId, held: Vec<(StepKey, ExecutorId)> },
+    #[error("`{}` is no type of blocker here", given.escape_debug())]
+    UnknownBlockerType { given: String, known: Vec<String> },
+    #[error("{item} has a blocker {blocker} already{}", if *.resolved { ", which was resolved" } else { "" })]
+    BlockerTaken { item: ItemId, blocker: CriterionId, kind: String, resolved: bool },
+    #[error("{item} has no blocker {blocker}")]
+    UnknownBlocker { item: ItemId, blocker: CriterionId, open: Vec<CriterionId> },
     #[error("{step} of {item} cannot start yet")]
     NotReady {
         item: ItemId,
@@ -175,9 +205,15 @@ pub enum Refusal {
     #[error("gate {step} of {item} does not say where a rejection returns to")]
     NoReturn { item: ItemId, step: StepKey, candidates: Vec<StepKey> },
     #[error("{item} cannot return to {to}: {why}")]
-    BadReturn { item: ItemId, step: StepKey, to: StepKey, why: &'static str },
+    BadReturn {
+        item: ItemId,
+        /// The gate that would send it back, where one does.
+        gate: Option<StepKey>,
+        to: StepKey,
+        why: &'static str,
+    },
     #[error("going back to {to} would void steps of {item} that are held")]
-    VoidHeld { item: ItemId, to: StepKey, held: Vec<(StepKey, ExecutorId)> },
+    VoidHeld { item: ItemId, to: StepKey, void: Vec<StepKey>, held: Vec<(StepKey, ExecutorId)> },
     #[error("{fingerprint} cannot be the first key of this ledger: {why}")]
     FirstKey { fingerprint: Fingerprint, why: &'static str },
     #[error("{fingerprint} is a key of this ledger already, for {principal} as {}", role.word())]
@@ -220,14 +256,16 @@ impl Refusal {
     #[must_use]
     pub fn kind(&self) -> RefusalKind {
         match self {
-            Self::Invalid(_) | Self::UnknownCriterion { .. } | Self::AmbiguousKey { .. } => {
-                RefusalKind::Invalid
-            }
+            Self::Invalid(_)
+            | Self::UnknownCriterion { .. }
+            | Self::UnknownBlockerType { .. }
+            | Self::AmbiguousKey { .. } => RefusalKind::Invalid,
             Self::UnknownItem { .. }
             | Self::UnknownStep { .. }
             | Self::UnknownAttempt { .. }
             | Self::UnknownClaim { .. }
             | Self::UnknownWorkflow { .. }
+            | Self::UnknownBlocker { .. }
             | Self::UnknownKey { .. } => RefusalKind::NotFound,
             Self::OtherPlan { .. }
             | Self::CaseTwin { .. }
@@ -237,6 +275,7 @@ impl Refusal {
             | Self::StepDone { .. }
             | Self::RequestReused { .. }
             | Self::AliasTaken { .. }
+            | Self::BlockerTaken { .. }
             | Self::KeyTaken { .. } => RefusalKind::Conflict,
             Self::VersionTaken { .. }
             | Self::WorkflowRetired { .. }
@@ -244,6 +283,10 @@ impl Refusal {
             | Self::ItemEnded { .. }
             | Self::UnderReview { .. }
             | Self::NotUnderReview { .. }
+            | Self::ReviewOff { .. }
+            | Self::BadSurvivor { .. }
+            | Self::NothingToOverturn { .. }
+            | Self::ClaimsHeld { .. }
             | Self::NotReady { .. }
             | Self::Blocked { .. }
             | Self::Serialised { .. }
@@ -290,6 +333,13 @@ impl Refusal {
             Self::ItemEnded { .. } => "item-ended",
             Self::UnderReview { .. } => "under-review",
             Self::NotUnderReview { .. } => "not-under-review",
+            Self::ReviewOff { .. } => "review-off",
+            Self::BadSurvivor { .. } => "bad-survivor",
+            Self::NothingToOverturn { .. } => "nothing-to-overturn",
+            Self::ClaimsHeld { .. } => "claims-held",
+            Self::UnknownBlockerType { .. } => "unknown-blocker-type",
+            Self::BlockerTaken { .. } => "blocker-taken",
+            Self::UnknownBlocker { .. } => "unknown-blocker",
             Self::NotReady { .. } => "not-ready",
             Self::Blocked { .. } => "blocked",
             Self::Serialised { .. } => "constraint-busy",

@@ -9,7 +9,7 @@ use super::event::{
     Event, EventData, OpenedStep, Outcome, ScheduleDecided, Serialisation, TieBreak,
     decision_actor, decision_id,
 };
-use super::id::{AttemptId, ConstraintName, CriterionId, StepKey};
+use super::id::{AttemptId, ConstraintName, CriterionId, ItemId, StepKey};
 use super::state::{Done, ItemState, Standing};
 use super::transition::{AttemptPhase, ItemPhase};
 use super::workflow::Workflow;
@@ -51,8 +51,8 @@ pub enum Answer {
 pub enum Hold {
     /// A person suspects a duplicate (FR-003).
     Review,
-    /// The item ended or is integrated.
-    Item(ItemPhase),
+    /// The item ended or is integrated; where it lives on, if somewhere.
+    Item { phase: ItemPhase, survivor: Option<ItemId> },
     /// Declared blockers (FR-012).
     Blockers(Vec<CriterionId>),
     /// Another step of the item uses the constraint (S4).
@@ -65,7 +65,9 @@ impl Hold {
     pub fn reason(&self, workflow: &Workflow) -> (Option<StepKey>, String) {
         match self {
             Self::Review => (None, "the item is under review".to_owned()),
-            Self::Item(phase) => (None, format!("the item is {}", phase.word())),
+            Self::Item { phase, survivor } => {
+                (None, format!("the item is {}", ended_words(*phase, survivor.as_ref())))
+            }
             Self::Blockers(ids) => {
                 let ids: Vec<_> = ids.iter().map(CriterionId::as_str).collect();
                 (None, format!("blocked by {}", ids.join(", ")))
@@ -77,6 +79,16 @@ impl Hold {
                 (Some(by), reason)
             }
         }
+    }
+}
+
+/// `merged into WI-2`, `closed as a duplicate of WI-2`, `cancelled`.
+#[must_use]
+pub fn ended_words(phase: ItemPhase, survivor: Option<&ItemId>) -> String {
+    match (phase, survivor) {
+        (ItemPhase::Merged, Some(into)) => format!("merged into {into}"),
+        (ItemPhase::Closed, Some(of)) => format!("closed as a duplicate of {of}"),
+        (phase, _) => phase.word().to_owned(),
     }
 }
 
@@ -146,7 +158,8 @@ impl Schedule {
 /// A hold that does not come from other steps of the item.
 fn general_hold(item: &ItemState, key: &StepKey) -> Option<Hold> {
     if item.phase != ItemPhase::Active {
-        return Some(Hold::Item(item.phase));
+        let survivor = item.review.survivor.clone();
+        return Some(Hold::Item { phase: item.phase, survivor });
     }
     if item.review.flagged.is_some() {
         return Some(Hold::Review);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::{
@@ -51,6 +51,8 @@ pub struct ItemState {
     pub priority: Option<u32>,
     pub labels: Vec<String>,
     pub owner: Option<PrincipalId>,
+    /// How ownership moved, in order (FR-011).
+    pub transfers: Vec<Transfer>,
     pub registered: EventRef,
     #[serde(with = "chrono::serde::ts_milliseconds")]
     pub registered_at: DateTime<Utc>,
@@ -60,11 +62,13 @@ pub struct ItemState {
     pub blockers: Vec<Blocker>,
     pub aliases: BTreeMap<AttemptAlias, AttemptId>,
     pub requests: BTreeMap<RequestId, RequestSeen>,
-    /// The last way back: why the item stands where it stands (FR-015).
-    pub last_return: Option<Return>,
-    /// How often the item was sent back.
-    pub returns: u32,
+    /// Every way back, in order: the last one is why the item stands where it stands (FR-015).
+    pub returns: Vec<Return>,
     pub integrated: Option<Integrated>,
+    /// Who ended the item without its work being done, while that holds.
+    pub ended: Option<Ended>,
+    /// The last resumption.
+    pub resumed: Option<Resumed>,
     /// Events so far, decisions included: the next one's number is one more.
     pub events: u32,
     /// The latest fact.
@@ -222,11 +226,49 @@ pub struct Blocker {
     #[serde(with = "chrono::serde::ts_milliseconds")]
     pub at: DateTime<Utc>,
     pub event: EventRef,
+    /// Who is to see that it goes away.
+    pub owner: PrincipalId,
     #[serde(with = "chrono::serde::ts_milliseconds_option")]
     pub resolved_at: Option<DateTime<Utc>>,
+    /// Who resolved it, and how.
+    pub resolution: Option<(PrincipalId, String)>,
 }
 
-/// The last rejection or rework.
+/// A change of who is accountable (FR-011).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    pub event: EventRef,
+    pub from: Option<PrincipalId>,
+    pub to: PrincipalId,
+    pub by: PrincipalId,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
+    pub at: DateTime<Utc>,
+    pub reason: String,
+}
+
+/// A merge, a closing or a cancellation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    pub event: EventRef,
+    pub by: PrincipalId,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
+    pub at: DateTime<Utc>,
+    pub reason: String,
+}
+
+/// A resumption after an interruption.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    pub event: EventRef,
+    pub by: PrincipalId,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
+    pub at: DateTime<Utc>,
+    pub reason: String,
+    /// The item's events up to it: with as many there is nothing new.
+    pub events: u32,
+}
+
+/// A rejection or a rework.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Return {
     pub event: EventRef,
@@ -413,6 +455,34 @@ impl ItemState {
         name.parse::<AttemptAlias>().ok().and_then(|alias| self.aliases.get(&alias).cloned())
     }
 
+    /// The last way back.
+    #[must_use]
+    pub fn last_return(&self) -> Option<&Return> {
+        self.returns.last()
+    }
+
+    /// How long the item was blocked up to a moment, as a whole or in part: time that several
+    /// blockers share counts once.
+    #[must_use]
+    pub fn blocked_until(&self, until: DateTime<Utc>) -> TimeDelta {
+        let until = self.ended.as_ref().map_or(until, |ended| until.min(ended.at));
+        let mut spans: Vec<_> = self
+            .blockers
+            .iter()
+            .map(|blocker| (blocker.at, blocker.resolved_at.unwrap_or(until).min(until)))
+            .collect();
+        spans.sort_unstable();
+        let (mut blocked, mut counted) = (TimeDelta::zero(), DateTime::<Utc>::MIN_UTC);
+        for (from, to) in spans {
+            let from = from.max(counted);
+            if from < to {
+                blocked += to - from;
+                counted = to;
+            }
+        }
+        blocked
+    }
+
     /// Blockers that still hold, for a step or for the whole item.
     pub fn open_blockers<'a>(&'a self, key: &'a StepKey) -> impl Iterator<Item = &'a Blocker> {
         self.blockers.iter().filter(move |blocker| {
@@ -467,6 +537,7 @@ impl ItemState {
             priority: data.priority,
             labels: data.labels.clone(),
             owner: data.owner.clone(),
+            transfers: Vec::new(),
             registered: EventRef { id: event.id, sha256: sha256.clone() },
             registered_at: event.timestamp,
             steps,
@@ -474,9 +545,10 @@ impl ItemState {
             blockers: Vec::new(),
             aliases: BTreeMap::new(),
             requests: BTreeMap::new(),
-            last_return: None,
-            returns: 0,
+            returns: Vec::new(),
             integrated: None,
+            ended: None,
+            resumed: None,
             events: 1,
             last_at: event.timestamp,
         };
@@ -616,25 +688,34 @@ impl ItemState {
                     suspects: data.suspects.clone(),
                 });
             }
-            EventData::ReviewCleared(data)
-            | EventData::ReviewClosed(data)
-            | EventData::ReviewOverturned(data) => {
-                self.review.flagged = None;
-                self.review.survivor = None;
-                self.review.decided = true;
-                self.review.rationale = Some(data.rationale.clone());
+            EventData::ReviewCleared(data) => self.reviewed(None, &data.rationale),
+            EventData::ReviewOverturned(data) => {
+                self.reviewed(None, &data.rationale);
+                self.ended = None;
+            }
+            EventData::ReviewClosed(data) => {
+                self.reviewed(data.survivor.as_ref(), &data.rationale);
+                self.ended = Some(ended(event, this, &data.rationale));
             }
             EventData::ReviewMerged(data) => {
-                self.review.flagged = None;
-                self.review.decided = true;
-                self.review.survivor = Some(data.other.clone());
-                self.review.rationale = Some(data.rationale.clone());
+                self.reviewed(Some(&data.other), &data.rationale);
+                self.ended = Some(ended(event, this, &data.rationale));
             }
             EventData::ReviewLinked(data) => {
                 self.review.linked.push(data.other.clone());
                 self.review.rationale = Some(data.rationale.clone());
             }
-            EventData::OwnerTransferred(data) => self.owner = Some(data.to.clone()),
+            EventData::OwnerTransferred(data) => {
+                self.owner = Some(data.to.clone());
+                self.transfers.push(Transfer {
+                    event: this.clone(),
+                    from: data.from.clone(),
+                    to: data.to.clone(),
+                    by: by.clone(),
+                    at: event.timestamp,
+                    reason: data.reason.clone(),
+                });
+            }
             EventData::BlockerDeclared(data) => self.blockers.push(Blocker {
                 id: data.blocker_id.clone(),
                 kind: data.blocker_type.clone(),
@@ -643,7 +724,9 @@ impl ItemState {
                 by: by.clone(),
                 at: event.timestamp,
                 event: this.clone(),
+                owner: data.owner.clone(),
                 resolved_at: None,
+                resolution: None,
             }),
             EventData::BlockerResolved(data) => {
                 let open = self
@@ -658,6 +741,7 @@ impl ItemState {
                     });
                 };
                 blocker.resolved_at = Some(event.timestamp);
+                blocker.resolution = Some((by.clone(), data.resolution.clone()));
             }
             EventData::AttemptClaimed(data) => {
                 let attempt = attempt_of(event)?.clone();
@@ -771,12 +855,21 @@ impl ItemState {
                 let (reason, to) = (&data.reason, &data.return_to);
                 self.send_back(event, this, workflow, None, reason, to, &data.void)?;
             }
+            EventData::WorkItemCancelled(data) => {
+                self.ended = Some(ended(event, this, &data.reason));
+            }
+            EventData::WorkItemResumed(data) => {
+                self.resumed = Some(Resumed {
+                    event: this.clone(),
+                    by: by.clone(),
+                    at: event.timestamp,
+                    reason: data.reason.clone(),
+                    events: self.events + 1,
+                });
+            }
             // Recorded for people; they change no rule's input. Migration moves the steps when
             // its command exists: until then no program writes it, and none may read past it.
-            EventData::WorkItemResumed(_)
-            | EventData::WorkItemCancelled(_)
-            | EventData::CorrectionRecorded(_)
-            | EventData::HandoffQuarantined(_) => {}
+            EventData::CorrectionRecorded(_) | EventData::HandoffQuarantined(_) => {}
             EventData::WorkItemMigrated(_)
             | EventData::MigrationRolledBack(_)
             | EventData::WorkItemRegistered(_)
@@ -791,6 +884,14 @@ impl ItemState {
             }
         }
         Ok(())
+    }
+
+    /// A person decided about a suspicion.
+    fn reviewed(&mut self, survivor: Option<&ItemId>, rationale: &str) {
+        self.review.flagged = None;
+        self.review.decided = true;
+        self.review.survivor = survivor.cloned();
+        self.review.rationale = Some(rationale.to_owned());
     }
 
     /// Moves the event's attempt to its next phase, by the table.
@@ -868,8 +969,7 @@ impl ItemState {
                 *imported = Imported::Void;
             }
         }
-        self.returns += 1;
-        self.last_return = Some(Return {
+        self.returns.push(Return {
             event: this.clone(),
             by: event.actor.principal.clone(),
             at: event.timestamp,
@@ -891,6 +991,15 @@ fn note_request(requests: &mut BTreeMap<RequestId, RequestSeen>, event: &Event) 
             kind: event.kind().name().to_owned(),
             attempt: event.attempt_id.clone(),
         });
+    }
+}
+
+fn ended(event: &Event, this: &EventRef, reason: &str) -> Ended {
+    Ended {
+        event: this.clone(),
+        by: event.actor.principal.clone(),
+        at: event.timestamp,
+        reason: reason.to_owned(),
     }
 }
 

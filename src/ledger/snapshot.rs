@@ -14,7 +14,9 @@ use super::seen::{self, Foreign, Seen};
 use super::store::Store;
 use super::tree;
 use crate::artifact::{self, BusyDoc, HANDOFF, LEDGER_FOLDER, LedgerDoc, Mark, WORKFLOWS};
-use crate::domain::decide::{Ask, Decided, KeyAsk, KeyWorld, LiveClaim, World, decide, decide_key};
+use crate::domain::decide::{
+    Ask, Decided, KeyAsk, KeyWorld, LiveClaim, OtherItem, World, decide, decide_key,
+};
 use crate::domain::event::WorkflowRef;
 use crate::domain::id::{ExecutorId, ItemId, WorkflowName};
 use crate::domain::keys::Keyring;
@@ -368,12 +370,43 @@ impl<'l> Snapshot<'l> {
             Ask::Claim(_) => self.live_claim(&moment.actor.id)?,
             _ => None,
         };
+        let mut others = Vec::new();
+        for other in ask.others(fold.as_ref().map(|fold| &*fold.state)) {
+            let fold = self.known_item(other)?;
+            let survivor = self.survivor(&fold)?;
+            others.push(OtherItem { id: other.clone(), phase: fold.state.phase, survivor });
+        }
         let world = World {
             ledger: self.ledger()?,
             item: fold.as_ref().map(|fold| (&*fold.state, &*fold.workflow)),
             live: live.as_ref(),
+            others: &others,
         };
-        Ok(decide(world, id, ask, moment)?)
+        decide(world, id, ask, moment).or_else(|mut refusal| {
+            if let (Refusal::ItemEnded { survivor, .. }, Some(fold)) = (&mut refusal, &fold) {
+                *survivor = self.survivor(fold)?;
+            }
+            Err(refusal.into())
+        })
+    }
+
+    /// The item that a merged or closed one lives on in: the end of the way, where that one was
+    /// merged in its turn.
+    ///
+    /// # Errors
+    /// When one of them cannot be read.
+    pub fn survivor(&self, fold: &ItemFold) -> Result<Option<ItemId>, LedgerError> {
+        let mut last = fold.state.review.survivor.clone();
+        // An item can be merged into one that is merged later, never the other way round: this
+        // ends, and a ledger that says otherwise does not hang it.
+        for _ in 0..1000 {
+            let Some(id) = &last else { break };
+            match self.item(id)?.and_then(|fold| fold.state.review.survivor.clone()) {
+                Some(next) if next != fold.state.id => last = Some(next),
+                _ => break,
+            }
+        }
+        Ok(last)
     }
 
     /// The keys after the last seal; nothing when reading at a commit of the caller's choice.

@@ -1,5 +1,7 @@
 //! One item: where it stands, why, and what is left (FR-015).
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,7 +11,7 @@ use crate::domain::id::{
     AttemptId, ClaimId, CriterionId, Digest, ExecutorId, ItemId, PrincipalId, StepKey,
 };
 use crate::domain::schedule::{Answer, Schedule, direct_blockers};
-use crate::domain::state::{Done, ItemState, Standing, standing_word};
+use crate::domain::state::{Blocker, Done, ItemState, Return, Standing, standing_word};
 use crate::domain::status::{Status, statuses};
 use crate::domain::workflow::{GateKind, Workflow};
 
@@ -37,6 +39,8 @@ pub struct ItemReport {
     pub workflow: WorkflowReport,
     pub baseline: Baseline,
     pub owner: Option<PrincipalId>,
+    /// How ownership moved, in order.
+    pub transfers: Vec<TransferReport>,
     pub priority: Option<u32>,
     pub labels: Vec<String>,
     /// The plan's path as it was given.
@@ -45,7 +49,17 @@ pub struct ItemReport {
     /// The latest fact.
     pub last_at: DateTime<Utc>,
     pub review: Option<ReviewReport>,
+    /// Related items; both go on.
+    pub linked: Vec<ItemId>,
+    /// Who ended it without its work being done, and where it lives on.
+    pub ended: Option<EndedReport>,
+    pub blockers: Vec<BlockerReport>,
+    /// How long it was blocked up to the latest fact, in seconds; what several blockers share
+    /// counts once.
+    pub blocked_seconds: u64,
     pub last_return: Option<ReturnReport>,
+    pub rework: ReworkReport,
+    pub resumed: Option<ResumedReport>,
     /// The ready attempts in launch order.
     pub launch_order: Vec<AttemptId>,
     pub steps: Vec<StepReport>,
@@ -61,7 +75,86 @@ pub struct ReviewReport {
     pub suspects: Vec<ItemId>,
 }
 
-/// The last way back.
+/// A merge, a closing or a cancellation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndedReport {
+    /// merged, closed or cancelled.
+    pub how: String,
+    pub by: PrincipalId,
+    pub at: DateTime<Utc>,
+    pub reason: String,
+    /// The item it lives on in.
+    pub survivor: Option<ItemId>,
+}
+
+/// A change of who is accountable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TransferReport {
+    pub from: Option<PrincipalId>,
+    pub to: PrincipalId,
+    pub by: PrincipalId,
+    pub at: DateTime<Utc>,
+    pub reason: String,
+}
+
+/// Something outside that holds the item, or held it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockerReport {
+    pub blocker_id: CriterionId,
+    pub blocker_type: String,
+    /// Empty means all.
+    pub steps: Vec<StepKey>,
+    pub notes: String,
+    /// Who is to see that it goes away.
+    pub owner: PrincipalId,
+    pub declared_by: PrincipalId,
+    pub declared_at: DateTime<Utc>,
+    pub resolved_by: Option<PrincipalId>,
+    pub resolved_at: Option<DateTime<Utc>>,
+    pub resolution: Option<String>,
+}
+
+/// How often the item went back, by step and by reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReworkReport {
+    pub count: usize,
+    /// How often each step was void, in launch order; none that never was.
+    pub by_step: Vec<ReworkedStep>,
+    /// By the words that were given, most often first.
+    pub by_reason: Vec<ReworkReason>,
+    pub returns: Vec<ReturnReport>,
+}
+
+/// A step that was done again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReworkedStep {
+    pub step_key: StepKey,
+    pub count: usize,
+}
+
+/// Why items went back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReworkReason {
+    pub reason: String,
+    pub count: usize,
+}
+
+/// The last resumption after an interruption.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumedReport {
+    pub by: PrincipalId,
+    pub at: DateTime<Utc>,
+    pub reason: String,
+}
+
+/// A way back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReturnReport {
@@ -97,6 +190,8 @@ pub struct StepReport {
     pub waits_for: Vec<StepKey>,
     /// Why it is not ready, in words.
     pub reason: Option<String>,
+    /// Open blockers that hold it, or would once it is its turn.
+    pub blockers: Vec<CriterionId>,
     pub entry: Vec<CriterionReport>,
     pub exit: Vec<CriterionReport>,
     pub plan_line: Option<u32>,
@@ -167,6 +262,14 @@ pub struct BriefReport {
     pub phase: Option<String>,
     pub attempt_id: Option<AttemptId>,
     pub state: String,
+    /// Why it cannot start, in words.
+    pub reason: Option<String>,
+    /// Who is accountable for the item.
+    pub owner: Option<PrincipalId>,
+    /// Why the item takes no more work, and where it lives on.
+    pub ended: Option<EndedReport>,
+    /// Open blockers of this step.
+    pub blockers: Vec<BlockerReport>,
     /// Why it was sent back, when it was.
     pub returned: Option<ReturnReport>,
     /// Earlier tries of this step and how they ended.
@@ -220,6 +323,17 @@ pub fn item(workflow: &Workflow, state: &ItemState) -> ItemReport {
         },
         baseline: state.baseline(),
         owner: state.owner.clone(),
+        transfers: state
+            .transfers
+            .iter()
+            .map(|transfer| TransferReport {
+                from: transfer.from.clone(),
+                to: transfer.to.clone(),
+                by: transfer.by.clone(),
+                at: transfer.at,
+                reason: transfer.reason.clone(),
+            })
+            .collect(),
         priority: state.priority,
         labels: state.labels.clone(),
         plan: state.plan.as_ref().map(|plan| plan.path.clone()),
@@ -231,21 +345,83 @@ pub fn item(workflow: &Workflow, state: &ItemState) -> ItemReport {
             reason: flag.reason.clone(),
             suspects: flag.suspects.clone(),
         }),
-        last_return: returned(state),
+        linked: state.review.linked.clone(),
+        ended: ended(state),
+        blockers: state.blockers.iter().map(blocker).collect(),
+        blocked_seconds: u64::try_from(state.blocked_until(state.last_at).num_seconds())
+            .unwrap_or(0),
+        last_return: state.last_return().map(returned),
+        rework: rework(workflow, state),
+        resumed: state.resumed.as_ref().map(|resumed| ResumedReport {
+            by: resumed.by.clone(),
+            at: resumed.at,
+            reason: resumed.reason.clone(),
+        }),
         launch_order,
         steps,
     }
 }
 
-fn returned(state: &ItemState) -> Option<ReturnReport> {
-    state.last_return.as_ref().map(|back| ReturnReport {
+fn returned(back: &Return) -> ReturnReport {
+    ReturnReport {
         by: back.by.clone(),
         at: back.at,
         reason: back.reason.clone(),
         gate: back.gate.clone(),
         to: back.to.clone(),
         void: back.void.clone(),
+    }
+}
+
+fn ended(state: &ItemState) -> Option<EndedReport> {
+    state.ended.as_ref().map(|ended| EndedReport {
+        how: state.phase.word().to_owned(),
+        by: ended.by.clone(),
+        at: ended.at,
+        reason: ended.reason.clone(),
+        survivor: state.review.survivor.clone(),
     })
+}
+
+fn blocker(blocker: &Blocker) -> BlockerReport {
+    let (resolved_by, resolution) = blocker.resolution.clone().unzip();
+    BlockerReport {
+        blocker_id: blocker.id.clone(),
+        blocker_type: blocker.kind.clone(),
+        steps: blocker.steps.clone(),
+        notes: blocker.notes.clone(),
+        owner: blocker.owner.clone(),
+        declared_by: blocker.by.clone(),
+        declared_at: blocker.at,
+        resolved_by,
+        resolved_at: blocker.resolved_at,
+        resolution,
+    }
+}
+
+/// How often an item went back (FR-021).
+fn rework(workflow: &Workflow, state: &ItemState) -> ReworkReport {
+    let times = |key: &StepKey| state.returns.iter().filter(|back| back.void.contains(key)).count();
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for back in &state.returns {
+        *reasons.entry(&back.reason).or_default() += 1;
+    }
+    let mut by_reason: Vec<ReworkReason> = reasons
+        .into_iter()
+        .map(|(reason, count)| ReworkReason { reason: reason.to_owned(), count })
+        .collect();
+    by_reason.sort_by_key(|reason| std::cmp::Reverse(reason.count));
+    ReworkReport {
+        count: state.returns.len(),
+        by_step: workflow
+            .steps()
+            .iter()
+            .map(|step| ReworkedStep { step_key: step.key.clone(), count: times(&step.key) })
+            .filter(|step| step.count > 0)
+            .collect(),
+        by_reason,
+        returns: state.returns.iter().map(returned).collect(),
+    }
 }
 
 /// The word for a step in views.
@@ -294,6 +470,10 @@ fn step(workflow: &Workflow, state: &ItemState, schedule: &Schedule, at: usize) 
         lease_until: claim.filter(|_| holds).and_then(|claim| claim.lease_until),
         waits_for,
         reason,
+        blockers: match answer {
+            Answer::Done(_) => Vec::new(),
+            _ => state.open_blockers(&step.key).map(|blocker| blocker.id.clone()).collect(),
+        },
         entry: criteria(&step.definition.entry, &attested),
         exit: criteria(&step.definition.exit, &verified),
         plan_line: step.definition.source.as_ref().map(|source| source.line),
@@ -441,7 +621,14 @@ pub fn brief(workflow: &Workflow, state: &ItemState, at: usize) -> BriefReport {
         phase: definition.source.as_ref().and_then(|source| source.phase.clone()),
         attempt_id: whole.attempt_id,
         state: whole.state,
-        returned: returned(state).filter(|back| back.void.contains(&definition.key)),
+        reason: whole.reason,
+        owner: state.owner.clone(),
+        ended: ended(state),
+        blockers: state.open_blockers(&definition.key).map(blocker).collect(),
+        returned: state
+            .last_return()
+            .filter(|back| back.void.contains(&definition.key))
+            .map(returned),
         earlier,
         predecessors,
     }

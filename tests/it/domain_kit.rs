@@ -8,19 +8,21 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use stepseal::artifact::{self, encode_event};
 use stepseal::domain::decide::{
-    ApproveGate, Ask, Attest, Claim, ClearReview, Complete, Decided, Ending, FlagReview, LiveClaim,
-    Register, RejectGate, Release, Requeue, Skip, Unchanged, Verified, World, decide,
+    ApproveGate, Ask, Attest, Cancel, Claim, ClearReview, CloseReview, Complete, Decided,
+    DeclareBlocker, Ending, FlagReview, LinkReview, LiveClaim, MergeReview, OtherItem,
+    OverturnReview, Register, RejectGate, Release, Requeue, ResolveBlocker, Resume, Rework, Skip,
+    TransferOwner, Unchanged, Verified, World, decide,
 };
 use stepseal::domain::event::{
-    Actor, ActorKind, Baseline, BlockerDeclared, BlockerResolved, Event, EventData, ImportedState,
-    ImportedStep, Outcome, PolicyChanged, Scope, StepRef,
+    Actor, ActorKind, Baseline, Event, EventData, ImportedState, ImportedStep, Outcome,
+    PolicyChanged, Scope, StepRef,
 };
 use stepseal::domain::id::{AttemptId, ClaimId, Digest, EventId, ItemId, StepKey};
 use stepseal::domain::moment::Moment;
 use stepseal::domain::refusal::Refusal;
 use stepseal::domain::schedule::{Answer, Schedule, decision};
 use stepseal::domain::state::{ItemState, LedgerState};
-use stepseal::domain::transition::AttemptPhase;
+use stepseal::domain::transition::{AttemptPhase, ItemPhase};
 use stepseal::domain::workflow::{
     Approvers, Criterion, GateDefinition, GateKind, Retry, RetryOn, StepDefinition, Workflow,
     WorkflowDefinition, blank_step,
@@ -182,6 +184,8 @@ pub(crate) struct Play {
     pub item: Option<ItemState>,
     pub log: Vec<Recorded>,
     pub tick: i64,
+    /// The other items of the ledger.
+    pub others: Vec<OtherItem>,
 }
 
 /// When every play begins.
@@ -208,7 +212,9 @@ pub(crate) const ITEM: &str = "WI-1";
 impl Play {
     /// A play whose item is not registered yet.
     pub(crate) fn empty(workflow: Arc<Workflow>) -> Self {
-        Self { workflow, ledger: LedgerState::default(), item: None, log: Vec::new(), tick: 0 }
+        let others = ["WI-0", "WI-2"].map(|other| standing(other, ItemPhase::Active, None));
+        let (ledger, others) = (LedgerState::default(), others.to_vec());
+        Self { workflow, ledger, item: None, log: Vec::new(), tick: 0, others }
     }
 
     /// A play with a registered item.
@@ -299,6 +305,7 @@ impl Play {
             ledger: &self.ledger,
             item: self.item.as_ref().map(|item| (item, &*self.workflow)),
             live: live.as_ref(),
+            others: &self.others,
         };
         decide(world, &id::<ItemId>(ITEM), ask, moment)
     }
@@ -438,25 +445,11 @@ impl Play {
     }
 
     pub(crate) fn blocked(&mut self, blocker: &str, steps: &[&str]) -> Vec<Event> {
-        self.note(
-            &who("manager"),
-            EventData::BlockerDeclared(BlockerDeclared {
-                blocker_id: id(blocker),
-                blocker_type: "decision".into(),
-                steps: steps.iter().map(|s| key(s)).collect(),
-                notes: "it waits for people".into(),
-            }),
-        )
+        self.does(&who("manager"), &declare(blocker, steps))
     }
 
     pub(crate) fn resolved(&mut self, blocker: &str) -> Vec<Event> {
-        self.note(
-            &who("manager"),
-            EventData::BlockerResolved(BlockerResolved {
-                blocker_id: id(blocker),
-                resolution: "people decided".into(),
-            }),
-        )
+        self.does(&who("manager"), &resolve(blocker))
     }
 
     /// The ids of all decisions so far.
@@ -560,6 +553,65 @@ pub(crate) fn flag() -> Ask {
 
 pub(crate) fn clear() -> Ask {
     Ask::ClearReview(ClearReview { rationale: "it is another one".into() })
+}
+
+pub(crate) fn rework(to: &str, release_claims: bool) -> Ask {
+    Ask::Rework(Rework { return_to: key(to), reason: "built on sand".into(), release_claims })
+}
+
+pub(crate) fn declare(blocker: &str, steps: &[&str]) -> Ask {
+    Ask::DeclareBlocker(DeclareBlocker {
+        id: Some(id(blocker)),
+        kind: "decision".into(),
+        steps: steps.iter().map(|s| key(s)).collect(),
+        notes: "it waits for people".into(),
+        owner: None,
+    })
+}
+
+pub(crate) fn resolve(blocker: &str) -> Ask {
+    Ask::ResolveBlocker(ResolveBlocker { id: id(blocker), resolution: "people decided".into() })
+}
+
+pub(crate) fn transfer(to: &str) -> Ask {
+    Ask::TransferOwner(TransferOwner { to: id(to), reason: "on holiday".into() })
+}
+
+pub(crate) fn merge(into: &str, release_claims: bool) -> Ask {
+    Ask::MergeReview(MergeReview {
+        into: id(into),
+        rationale: "the same work".into(),
+        release_claims,
+    })
+}
+
+pub(crate) fn close(duplicate_of: Option<&str>, release_claims: bool) -> Ask {
+    Ask::CloseReview(CloseReview {
+        duplicate_of: duplicate_of.map(id),
+        rationale: "done elsewhere".into(),
+        release_claims,
+    })
+}
+
+pub(crate) fn link_to(to: &str) -> Ask {
+    Ask::LinkReview(LinkReview { to: id(to), rationale: "close, and not the same".into() })
+}
+
+pub(crate) fn overturn() -> Ask {
+    Ask::OverturnReview(OverturnReview { rationale: "it was another one".into() })
+}
+
+pub(crate) fn resume(reason: &str) -> Ask {
+    Ask::Resume(Resume { reason: reason.into() })
+}
+
+pub(crate) fn cancel(release_claims: bool) -> Ask {
+    Ask::Cancel(Cancel { reason: "no longer wanted".into(), release_claims })
+}
+
+/// Another item of the ledger.
+pub(crate) fn standing(item: &str, phase: ItemPhase, survivor: Option<&str>) -> OtherItem {
+    OtherItem { id: id(item), phase, survivor: survivor.map(id) }
 }
 
 /// The decisions among some events.
@@ -698,6 +750,10 @@ impl Play {
             let ask = Complete { claim, verified, ..completion(&name, ending) };
             (who(&name), Ask::Complete(Box::new(ask)))
         };
+        // What people decide about the item, beside the work on it.
+        if mv.kind >= 240 {
+            return Some((judge, self.decision_of_people(mv, &any())));
+        }
         Some(match mv.kind % 24 {
             0..=6 => ready().map(|name| (who(&name), claim(&name)))?,
             7..=13 => held().map(|name| ending(name, Ending::Completed))?,
@@ -716,30 +772,43 @@ impl Play {
                 Some((judge, reject(&name, Some(&to), mv.kind.is_multiple_of(2))))
             })?,
             22 => (judge, skip(&any())),
-            _ => {
-                let flagged = self.item().review.flagged.is_some();
-                (judge, if flagged { clear() } else { flag() })
-            }
+            _ => (judge, self.decision_of_people(mv, &any())),
         })
+    }
+
+    /// What a person may decide now, ends of the item only seldom.
+    fn decision_of_people(&self, mv: &Move, step: &str) -> Ask {
+        let item = self.item();
+        if matches!(item.phase, ItemPhase::Merged | ItemPhase::Closed) {
+            return overturn();
+        }
+        let hard = mv.pick.is_multiple_of(2);
+        match mv.other % 32 {
+            0..=7 => {
+                let flagged = item.review.flagged.is_some();
+                if flagged { clear() } else { flag() }
+            }
+            8..=15 => {
+                let open = item.blockers.iter().find(|blocker| blocker.resolved_at.is_none());
+                let next = format!("wall-{}", item.blockers.len());
+                match open {
+                    Some(open) => resolve(open.id.as_str()),
+                    None if hard => declare(&next, &[]),
+                    None => declare(&next, &[step]),
+                }
+            }
+            16..=23 => rework(step, hard),
+            24 | 25 => transfer(["ann", "bob"][usize::from(mv.pick % 2)]),
+            26 | 27 => resume(["a crash", "a power cut"][usize::from(mv.pick % 2)]),
+            28 => link_to("WI-2"),
+            29 => merge("WI-2", hard),
+            30 => close(None, hard),
+            _ => cancel(hard),
+        }
     }
 
     /// Plays one random move; what is refused changes nothing. Returns what was recorded.
     pub(crate) fn play(&mut self, mv: &Move) -> Vec<Event> {
-        // Blockers come from no ask of these rules yet: one comes and goes by hand.
-        if mv.kind >= 246 {
-            let open = self.item().blockers.iter().any(|b| b.resolved_at.is_none());
-            let name = self.workflow.steps()[usize::from(mv.pick) % self.workflow.steps().len()]
-                .key
-                .to_string();
-            let all = mv.other.is_multiple_of(2);
-            return if open {
-                self.resolved("wall")
-            } else if all {
-                self.blocked("wall", &[])
-            } else {
-                self.blocked("wall", &[&name])
-            };
-        }
         let Some((actor, ask)) = self.likely(mv) else { return Vec::new() };
         match self.ask(&actor, &ask) {
             Ok(Decided::Facts(facts)) => {

@@ -21,8 +21,9 @@ use stepseal::domain::transition::AttemptPhase;
 use stepseal::domain::workflow::StepDefinition;
 
 use crate::domain_kit::{
-    Move, Play, approve, clear, compile, completion, epoch, flag, id, moment_at, moves, pick,
-    reject, skip, who, workflows,
+    Move, Play, approve, cancel, clear, close, compile, completion, declare, epoch, flag, id,
+    link_to, merge, moment_at, moves, overturn, pick, reject, resolve, resume, rework, skip,
+    transfer, who, workflows,
 };
 use crate::scheduler::Waits;
 
@@ -96,7 +97,19 @@ fn wild(play: &Play, mv: &Move) -> Ask {
         }
         13 => flag(),
         14 => clear(),
-        _ => play.register(&[]),
+        _ => match mv.other % 12 {
+            0 => rework(&name, chance(10)),
+            1 => declare(["one", "two"][usize::from(mv.pick % 2)], &[&name]),
+            2 => resolve(["one", "two"][usize::from(mv.pick % 2)]),
+            3 => transfer(["ann", "bob"][usize::from(mv.pick % 2)]),
+            4 => link_to(["WI-0", "WI-1", "WI-9"][usize::from(mv.pick % 3)]),
+            5 => merge(["WI-0", "WI-1", "WI-9"][usize::from(mv.pick % 3)], chance(10)),
+            6 => close(Some("WI-2").filter(|_| chance(9)), chance(10)),
+            7 | 8 => overturn(),
+            9 => resume("again"),
+            10 if chance(10) => cancel(chance(11)),
+            _ => play.register(&[]),
+        },
     }
 }
 

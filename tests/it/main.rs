@@ -26,6 +26,7 @@ mod install;
 mod invariants;
 mod kit;
 mod one_reading;
+mod people;
 mod plans;
 mod race;
 mod reading;

@@ -43,10 +43,14 @@ impl Reference {
             .collect();
         let mut reference = Self(json!({
             "phase": "active", "title": data["title"], "priority": data["priority"],
-            "labels": data["labels"], "owner": data["owner"], "events": 0, "lastAt": "",
-            "review": { "flagged": null, "decided": false, "rationale": null },
-            "blockers": [], "aliases": {}, "requests": {}, "returns": 0, "lastReturn": null,
-            "steps": steps,
+            "labels": data["labels"], "owner": data["owner"], "transfers": [], "events": 0,
+            "lastAt": "",
+            "review": {
+                "flagged": null, "decided": false, "rationale": null, "survivor": null,
+                "linked": [],
+            },
+            "blockers": [], "aliases": {}, "requests": {}, "returns": [], "ended": null,
+            "resumed": null, "steps": steps,
         }));
         reference.count(&event);
         reference
@@ -147,15 +151,51 @@ impl Reference {
                     "suspects": data["suspects"],
                 });
             }
-            "review-cleared" => {
-                let rationale = &data["rationale"];
-                self.0["review"] =
-                    json!({ "flagged": null, "decided": true, "rationale": rationale });
+            "review-cleared" | "review-merged" | "review-closed" | "review-overturned" => {
+                let review = &mut self.0["review"];
+                review["flagged"] = Value::Null;
+                review["decided"] = true.into();
+                review["rationale"] = data["rationale"].clone();
+                // Merged into the other one, closed as a duplicate of it, or no longer either.
+                let other = if kind == "review-merged" { "other" } else { "survivor" };
+                review["survivor"] = data.get(other).cloned().unwrap_or_default();
+                let phase = kind.strip_prefix("review-").expect("a review");
+                if phase == "overturned" {
+                    self.0["phase"] = "active".into();
+                    self.0["ended"] = Value::Null;
+                } else if phase != "cleared" {
+                    self.0["phase"] = phase.into();
+                    self.end(&event, &data["rationale"]);
+                }
+            }
+            "review-linked" => {
+                let review = &mut self.0["review"];
+                review["linked"].as_array_mut().expect("a list").push(data["other"].clone());
+                review["rationale"] = data["rationale"].clone();
+            }
+            "work-item-cancelled" => {
+                self.0["phase"] = "cancelled".into();
+                self.end(&event, &data["reason"]);
+            }
+            "rework-requested" => self.send_back(&event, data),
+            "owner-transferred" => {
+                self.0["owner"] = data["to"].clone();
+                let transfer = json!({
+                    "from": data["from"], "to": data["to"], "reason": data["reason"],
+                    "by": event["actor"]["principal"],
+                });
+                self.0["transfers"].as_array_mut().expect("a list").push(transfer);
+            }
+            "work-item-resumed" => {
+                self.0["resumed"] = json!({
+                    "event": this, "by": event["actor"]["principal"], "reason": data["reason"],
+                    "events": self.0["events"].as_u64().expect("a number") + 1,
+                });
             }
             "blocker-declared" => {
                 let blocker = json!({
                     "id": data["blockerId"], "kind": data["blockerType"], "steps": data["steps"],
-                    "open": true,
+                    "owner": data["owner"], "open": true, "resolution": null,
                 });
                 self.0["blockers"].as_array_mut().expect("a list").push(blocker);
             }
@@ -163,11 +203,18 @@ impl Reference {
                 let blockers = self.0["blockers"].as_array_mut().expect("a list");
                 let mut open = blockers.iter_mut().filter(|blocker| blocker["open"] == true);
                 let one = open.find(|blocker| blocker["id"] == data["blockerId"]);
-                one.expect("an open blocker")["open"] = false.into();
+                let one = one.expect("an open blocker");
+                one["open"] = false.into();
+                one["resolution"] = json!([event["actor"]["principal"], data["resolution"]]);
             }
             other => panic!("no move of these tests records {other}"),
         }
         self.count(&event);
+    }
+
+    /// The item takes no more work.
+    fn end(&mut self, event: &Value, reason: &Value) {
+        self.0["ended"] = json!({ "by": event["actor"]["principal"], "reason": reason });
     }
 
     /// The attempt an event is about.
@@ -189,11 +236,11 @@ impl Reference {
             }
         }
         let keys: Vec<&Value> = void.iter().map(|one| &one["key"]).collect();
-        self.0["returns"] = (self.0["returns"].as_u64().expect("a number") + 1).into();
-        self.0["lastReturn"] = json!({
+        let back = json!({
             "by": event["actor"]["principal"], "reason": data["reason"],
             "gate": event["attemptId"], "to": data["returnTo"], "void": keys,
         });
+        self.0["returns"].as_array_mut().expect("a list").push(back);
     }
 }
 
@@ -280,7 +327,8 @@ fn view(workflow: &Workflow, item: &ItemState) -> Value {
     let blockers = item.blockers.iter().map(|blocker| {
         json!({
             "id": blocker.id, "kind": blocker.kind, "steps": blocker.steps,
-            "open": blocker.resolved_at.is_none(),
+            "owner": blocker.owner, "open": blocker.resolved_at.is_none(),
+            "resolution": blocker.resolution,
         })
     });
     let requests: Map<String, Value> = item
@@ -294,10 +342,21 @@ fn view(workflow: &Workflow, item: &ItemState) -> Value {
             (id.to_string(), seen)
         })
         .collect();
-    let last_return = item.last_return.as_ref().map(|back| {
+    let returns = item.returns.iter().map(|back| {
         json!({
             "by": back.by, "reason": back.reason, "gate": back.gate, "to": back.to,
             "void": back.void,
+        })
+    });
+    let transfers = item
+        .transfers
+        .iter()
+        .map(|one| json!({ "from": one.from, "to": one.to, "reason": one.reason, "by": one.by }));
+    let ended = item.ended.as_ref().map(|end| json!({ "by": end.by, "reason": end.reason }));
+    let resumed = item.resumed.as_ref().map(|resumed| {
+        json!({
+            "event": event(&resumed.event), "by": resumed.by, "reason": resumed.reason,
+            "events": resumed.events,
         })
     });
     json!({
@@ -306,10 +365,12 @@ fn view(workflow: &Workflow, item: &ItemState) -> Value {
         "lastAt": time(&item.last_at),
         "review": {
             "flagged": flagged, "decided": item.review.decided,
-            "rationale": item.review.rationale,
+            "rationale": item.review.rationale, "survivor": item.review.survivor,
+            "linked": item.review.linked,
         },
+        "transfers": transfers.collect::<Vec<_>>(), "ended": ended, "resumed": resumed,
         "blockers": blockers.collect::<Vec<_>>(), "aliases": item.aliases, "requests": requests,
-        "returns": item.returns, "lastReturn": last_return, "steps": steps,
+        "returns": returns.collect::<Vec<_>>(), "steps": steps,
     })
 }
 

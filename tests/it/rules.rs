@@ -219,8 +219,8 @@ fn scenario_6_a_rejected_gate_sends_the_item_back_and_entry_is_checked_again() {
     let events = play.does(&who("ann"), &approve("ok"));
     assert!(events[0].attempt_id.as_ref().is_some_and(|a| a.to_string() == "ok.2"));
     // Rework is quantified: how often, where to, why, by whom, when.
-    assert_eq!(play.item().returns, 1);
-    let back = play.item().last_return.as_ref().expect("it was sent back");
+    assert_eq!(play.item().returns.len(), 1);
+    let back = play.item().last_return().expect("it was sent back");
     assert_eq!((back.to.as_str(), back.reason.as_str()), ("build", "not good enough"));
     assert_eq!(back.by.as_str(), "ann");
     assert_eq!(back.gate.as_ref().map(ToString::to_string).as_deref(), Some("ok.1"));
@@ -369,7 +369,10 @@ fn an_ended_item_gets_no_decision() {
     let mut play = Play::of(vec![par("a").shares(&["db"]), par("b").shares(&["db"]), work("c")]);
     merged(&mut play);
     assert_eq!(play.decisions().len(), 1, "an end lifts no hold");
-    assert!(matches!(play.answer("a"), Answer::Held { hold: Hold::Item(ItemPhase::Merged), .. }));
+    assert!(matches!(
+        play.answer("a"),
+        Answer::Held { hold: Hold::Item { phase: ItemPhase::Merged, .. }, .. }
+    ));
     refused!(
         play, who("x"), claim("a"), Refused,
         Refusal::ItemEnded { phase: ItemPhase::Merged, survivor: Some(s), .. }

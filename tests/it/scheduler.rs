@@ -11,6 +11,7 @@ use stepseal::artifact;
 use stepseal::domain::decide::void_set;
 use stepseal::domain::event::{Event, EventData, ImportedState};
 use stepseal::domain::schedule::{Answer, Hold, Schedule};
+use stepseal::domain::transition::ItemPhase;
 use stepseal::domain::workflow::{Problem, StepDefinition, StepField};
 
 use crate::domain_kit::{
@@ -112,7 +113,11 @@ enum How {
 #[derive(Debug, Clone)]
 struct Tale {
     stand: Vec<Stand>,
+    /// Whether there was ever an attempt.
+    tried: Vec<bool>,
     flagged: bool,
+    /// Merged, closed or cancelled.
+    ended: bool,
     /// Open blockers and the steps each holds; none means all.
     blockers: BTreeMap<String, Vec<String>>,
 }
@@ -121,7 +126,9 @@ impl Tale {
     fn of<'a>(waits: &Waits, events: impl Iterator<Item = &'a Event>) -> Self {
         let mut tale = Self {
             stand: vec![Stand::Untouched; waits.steps.len()],
+            tried: vec![false; waits.steps.len()],
             flagged: false,
+            ended: false,
             blockers: BTreeMap::new(),
         };
         events.for_each(|event| tale.tell(waits, event));
@@ -146,6 +153,7 @@ impl Tale {
             EventData::ScheduleDecided(data) => {
                 for opened in &data.opened {
                     self.stand[at(&opened.key)] = Stand::Queued;
+                    self.tried[at(&opened.key)] = true;
                 }
             }
             EventData::AttemptRequeued(_) => becomes(Stand::Queued),
@@ -164,6 +172,15 @@ impl Tale {
                     self.stand[at(&void.key)] = Stand::Untouched;
                 }
             }
+            EventData::ReworkRequested(data) => {
+                for void in &data.void {
+                    self.stand[at(&void.key)] = Stand::Untouched;
+                }
+            }
+            EventData::ReviewMerged(_)
+            | EventData::ReviewClosed(_)
+            | EventData::WorkItemCancelled(_) => self.ended = true,
+            EventData::ReviewOverturned(_) => (self.ended, self.flagged) = (false, false),
             EventData::ReviewFlagged(_) => self.flagged = true,
             EventData::ReviewCleared(_) => self.flagged = false,
             EventData::BlockerDeclared(data) => {
@@ -220,6 +237,7 @@ impl Tale {
             Stand::Ended => Say::NeedsRequeue,
             Stand::Untouched | Stand::Queued if !self.open(waits, at) => Say::Waiting,
             Stand::Untouched => Say::Unopened,
+            Stand::Queued if self.ended => Say::Ended,
             Stand::Queued if self.flagged => Say::Review,
             Stand::Queued if blocked => Say::Blocked,
             Stand::Queued if waits.steps[at].gate.is_some() => Say::PendingGate,
@@ -227,8 +245,11 @@ impl Tale {
         }
     }
 
-    /// G3, read sentence by sentence, for a rejection of the gate at `bound` to `target`.
-    fn void(&self, waits: &Waits, target: usize, bound: usize) -> Vec<usize> {
+    /// G3, read sentence by sentence, for a way back to `target` from a gate or outside one.
+    fn void(&self, waits: &Waits, target: usize, gate: Option<usize>) -> Vec<usize> {
+        // Up to the gate; outside one, up to the highest step with an attempt.
+        let highest = (0..self.tried.len()).filter(|&at| self.tried[at]).max();
+        let bound = gate.or(highest).unwrap_or(target);
         let closure = waits.closure();
         // Skipped steps stay skipped; a step that never opened in this round has nothing to undo.
         let may = |at: usize| {
@@ -238,9 +259,10 @@ impl Tale {
             )
         };
         // That step, every step up to the gate that transitively waits for it; and the gate
-        // itself, whose round one rejection ends.
-        let mut void: Vec<usize> = (0..=bound)
-            .filter(|&at| at == target || at == bound || closure[at][target])
+        // itself, whose round one rejection ends. The target counts wherever it stands.
+        let mut void: Vec<usize> = (0..self.stand.len())
+            .filter(|&at| at <= bound || at == target)
+            .filter(|&at| at == target || Some(at) == gate || closure[at][target])
             .filter(|&at| may(at))
             .collect();
         // Every step above that whose written needs names a void step; imported ones stay done.
@@ -272,6 +294,7 @@ enum Say {
     Blocked,
     PendingGate,
     Serialised,
+    Ended,
     Ready(u32),
 }
 
@@ -284,7 +307,7 @@ fn said(answer: &Answer) -> Say {
         Answer::Held { hold: Hold::Review, .. } => Say::Review,
         Answer::Held { hold: Hold::Blockers(_), .. } => Say::Blocked,
         Answer::Held { hold: Hold::Constraint { .. }, .. } => Say::Serialised,
-        Answer::Held { hold: Hold::Item(_), .. } => panic!("no play ends an item"),
+        Answer::Held { hold: Hold::Item { .. }, .. } => Say::Ended,
         Answer::NeedsRequeue { .. } => Say::NeedsRequeue,
         Answer::Unopened => Say::Unopened,
         Answer::Waiting => Say::Waiting,
@@ -383,7 +406,7 @@ fn agree(play: &Play, waits: &Waits) -> Result<(), proptest::test_runner::TestCa
     Ok(())
 }
 
-/// Every rejection the state allows would void what G3 says.
+/// Every rejection and every rework the state allows would void what G3 says.
 fn voids(play: &Play, waits: &Waits) -> Result<(), proptest::test_runner::TestCaseError> {
     let tale = tale(play, waits);
     let says = tale.says(waits);
@@ -396,10 +419,21 @@ fn voids(play: &Play, waits: &Waits) -> Result<(), proptest::test_runner::TestCa
             {
                 continue;
             }
-            let real = void_set(&play.workflow, play.item(), target, bound);
-            let naive = tale.void(waits, target, bound);
+            let real = void_set(&play.workflow, play.item(), target, Some(bound));
+            let naive = tale.void(waits, target, Some(bound));
             prop_assert_eq!(real, naive, "gate {} back to {}", bound, target);
         }
+    }
+    for target in 0..says.len() {
+        let stays = [Stand::Untouched, Stand::Queued, Stand::Done(How::Skipped)];
+        if stays.contains(&tale.stand[target])
+            || tale.stand[target] == Stand::Done(How::ImportedSkipped)
+        {
+            continue;
+        }
+        let real = void_set(&play.workflow, play.item(), target, None);
+        let naive = tale.void(waits, target, None);
+        prop_assert_eq!(real, naive, "rework of {}", target);
     }
     Ok(())
 }
@@ -434,18 +468,23 @@ proptest! {
     }
 
     #[test]
-    fn a_rejection_voids_what_g3_says((steps, imports, moves) in stories()) {
+    fn a_way_back_voids_what_g3_says((steps, imports, moves) in stories()) {
         let waits = Waits::of(&steps);
         let mut play = begin(steps, &imports);
         for mv in &moves {
             let before = tale(&play, &waits);
             for event in play.play(mv) {
-                let EventData::GateRejected(data) = &event.data else { continue };
                 let at = |key| play.workflow.position(key).expect("a step of the workflow");
-                let gate = at(&event.step.as_ref().expect("a gate").key);
-                let void: Vec<usize> = data.void.iter().map(|void| at(&void.key)).collect();
-                let naive = before.void(&waits, at(&data.return_to), gate);
-                proptest::prop_assert_eq!(void, naive);
+                let (void, to, gate) = match &event.data {
+                    EventData::GateRejected(data) => {
+                        let gate = event.step.as_ref().expect("a gate");
+                        (&data.void, at(&data.return_to), Some(at(&gate.key)))
+                    }
+                    EventData::ReworkRequested(data) => (&data.void, at(&data.return_to), None),
+                    _ => continue,
+                };
+                let void: Vec<usize> = void.iter().map(|void| at(&void.key)).collect();
+                proptest::prop_assert_eq!(void, before.void(&waits, to, gate));
             }
             voids(&play, &waits)?;
         }
@@ -496,8 +535,8 @@ proptest! {
                     }
                 }
                 let held_after = held(&play);
-                // A held step that leaves the queue itself is no lifted hold.
-                let still = |at: &&usize| after.stand[**at] == Stand::Queued;
+                // A held step that leaves the queue itself is no lifted hold, nor is the item's end.
+                let still = |at: &&usize| after.stand[**at] == Stand::Queued && !after.ended;
                 let same = held_before.keys().filter(still).eq(held_after.keys());
                 prop_assert!(recorded.len() == 2 || (due.is_empty() && same),
                     "{:?} then {:?} without a decision", held_before, held_after);
@@ -514,11 +553,20 @@ proptest! {
         for mv in &moves {
             play.play(mv);
         }
+        match play.item().phase {
+            ItemPhase::Cancelled => return Ok(()),
+            ItemPhase::Merged | ItemPhase::Closed => {
+                play.does(&who("ann"), &crate::domain_kit::overturn());
+            }
+            _ => {}
+        }
         if play.item().review.flagged.is_some() {
             play.does(&who("ann"), &crate::domain_kit::clear());
         }
-        if play.item().blockers.iter().any(|blocker| blocker.resolved_at.is_none()) {
-            play.resolved("wall");
+        for blocker in play.item().blockers.clone() {
+            if blocker.resolved_at.is_none() {
+                play.resolved(blocker.id.as_str());
+            }
         }
         for turn in 0.. {
             prop_assert!(turn < 200, "no end in sight");

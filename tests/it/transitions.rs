@@ -9,9 +9,9 @@ use stepseal::domain::event::{
     AttemptRequeued, BaselineIntegration, BaselineReverted, BlockerDeclared, BlockerResolved,
     ClaimLapsed, ClaimReleased, CorrectionAction, CorrectionRecorded, EventData, EventKind,
     GateApproved, GateRejected, HandoffQuarantined, ItemEdited, KeyRole, MigrationRolledBack,
-    OpenedStep, OwnerTransferred, PolicyChanged, Reasoned, RequeueCause, ReviewDecided,
-    ReviewFlagged, ReviewSurvivor, ReworkRequested, ScheduleDecided, VoidStep, WorkItemMigrated,
-    WorkItemRegistered, WorkItemResumed, WorkflowPublished, WorkflowRetired,
+    OpenedStep, OwnerTransferred, PolicyChanged, Reasoned, RequeueCause, ReviewClosed,
+    ReviewDecided, ReviewFlagged, ReviewSurvivor, ReworkRequested, ScheduleDecided, VoidStep,
+    WorkItemMigrated, WorkItemRegistered, WorkItemResumed, WorkflowPublished, WorkflowRetired,
 };
 use stepseal::domain::id::{AttemptId, ClaimId, Digest, EventId};
 use stepseal::domain::state::{Illegal, ItemState};
@@ -211,7 +211,9 @@ fn data(kind: EventKind, step: &str, number: u32, round: u32, decided: bool) -> 
         EventKind::ReviewCleared => EventData::ReviewCleared(decides()),
         EventKind::ReviewMerged => EventData::ReviewMerged(survivor()),
         EventKind::ReviewLinked => EventData::ReviewLinked(survivor()),
-        EventKind::ReviewClosed => EventData::ReviewClosed(decides()),
+        EventKind::ReviewClosed => {
+            EventData::ReviewClosed(ReviewClosed { survivor: None, rationale: reason() })
+        }
         EventKind::ReviewOverturned => EventData::ReviewOverturned(decides()),
         EventKind::OwnerTransferred => EventData::OwnerTransferred(OwnerTransferred {
             from: None,
@@ -223,6 +225,7 @@ fn data(kind: EventKind, step: &str, number: u32, round: u32, decided: bool) -> 
             blocker_type: "decision".into(),
             steps: Vec::new(),
             notes: reason(),
+            owner: id("ann"),
         }),
         EventKind::BlockerResolved => EventData::BlockerResolved(BlockerResolved {
             blocker_id: id("wall"),

@@ -530,7 +530,7 @@ fn facts(fold: &ItemFold, schedule: &Schedule, at: usize) -> Vec<WhyNotFact> {
                     flag.map(|f| format!("{}: \"{}\"", f.by, f.reason)).unwrap_or_default();
                 say("review", format!("the item is under review by {reason}"), Vec::new());
             }
-            Hold::Item(phase) => say("item", format!("the item is {}", phase.word()), Vec::new()),
+            Hold::Item { .. } => say("item", hold.reason(workflow).1, Vec::new()),
             Hold::Blockers(ids) => {
                 let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
                 say("blocker", ids.join(", "), Vec::new());
@@ -549,7 +549,7 @@ fn facts(fold: &ItemFold, schedule: &Schedule, at: usize) -> Vec<WhyNotFact> {
         }
     }
     let waits = matches!(schedule.answers[at], Answer::Waiting);
-    if waits && let Some(back) = &state.last_return {
+    if waits && let Some(back) = state.last_return() {
         let open: Vec<StepKey> = back
             .void
             .iter()

@@ -9,7 +9,7 @@ use super::super::refusal::Refusal;
 use super::super::schedule::{Answer, Hold};
 use super::super::state::ItemState;
 use super::super::workflow::Workflow;
-use super::{Decided, LINKS, LiveClaim, Room, link, outcome};
+use super::{Decided, LINKS, LiveClaim, Room, awaits_policy, link, outcome};
 
 /// What a claim asks for.
 #[derive(Debug, Clone)]
@@ -133,17 +133,8 @@ fn target(room: &Room<'_>, ask: &Claim) -> Result<(usize, Option<AttemptAlias>),
 fn ready(room: &Room<'_>, at: usize) -> Result<(), Refusal> {
     let (item, step) = (room.item(), room.workflow.steps()[at].key.clone());
     room.active()?;
-    let review = &room.state.review;
-    if room.ledger.policy.get("review").is_some_and(|v| v.iter().any(|v| v == "required"))
-        && !review.decided
-        && review.flagged.is_none()
-    {
-        return Err(Refusal::UnderReview {
-            item,
-            by: None,
-            reason: "policy asks for a review before any work".into(),
-            suspects: Vec::new(),
-        });
+    if awaits_policy(room.ledger, room.state) {
+        return Err(room.under_review());
     }
     let schedule = room.schedule();
     match &schedule.answers[at] {
@@ -153,17 +144,10 @@ fn ready(room: &Room<'_>, at: usize) -> Result<(), Refusal> {
             Err(Refusal::NeedsRequeue { item, step, attempt: attempt.clone(), ended: *ended })
         }
         Answer::Held { hold, .. } => Err(match hold {
-            Hold::Review => match &review.flagged {
-                Some(flag) => Refusal::UnderReview {
-                    item,
-                    by: Some(flag.by.clone()),
-                    reason: flag.reason.clone(),
-                    suspects: flag.suspects.clone(),
-                },
-                None => Refusal::NotUnderReview { item },
-            },
-            Hold::Item(phase) => {
-                Refusal::ItemEnded { item, phase: *phase, survivor: review.survivor.clone() }
+            Hold::Review => room.under_review(),
+            Hold::Item { .. } => {
+                room.active()?;
+                room.not_ready(at, &schedule)
             }
             Hold::Blockers(blockers) => Refusal::Blocked { item, step, blockers: blockers.clone() },
             Hold::Constraint { constraint, by, in_progress } => Refusal::Serialised {

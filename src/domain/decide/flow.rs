@@ -1,10 +1,9 @@
-//! What moves an item besides working on it: skip, requeue, release, review before execution.
+//! What moves a step besides working on it: skip, requeue, release; and taking claims away.
 
 use super::super::event::{
     AttemptRequeued, ClaimLapsed, ClaimReleased, Event, EventData, Reasoned, RequeueCause,
-    ReviewDecided, ReviewFlagged,
 };
-use super::super::id::{AttemptId, ClaimId, ItemId, StepKey};
+use super::super::id::{AttemptId, ClaimId, ExecutorId, StepKey};
 use super::super::refusal::Refusal;
 use super::super::state::{Done, Standing};
 use super::super::transition::AttemptPhase;
@@ -38,19 +37,6 @@ pub struct Release {
     pub attempt: Option<String>,
     pub claim: Option<ClaimId>,
     pub reason: String,
-}
-
-/// Suspect a duplicate: no claims until a person decides (FR-003).
-#[derive(Debug, Clone)]
-pub struct FlagReview {
-    pub reason: String,
-    pub suspects: Vec<ItemId>,
-}
-
-/// Drop the suspicion.
-#[derive(Debug, Clone)]
-pub struct ClearReview {
-    pub rationale: String,
 }
 
 pub(super) fn skip(room: &Room<'_>, ask: &Skip) -> Result<Decided, Refusal> {
@@ -96,7 +82,7 @@ pub(super) fn withdrawn(room: &Room<'_>, index: usize, at: usize, reason: &str) 
 }
 
 /// A reason as part of a sentence: the whole of it stands in the data.
-fn brief(reason: &str) -> String {
+pub(super) fn brief(reason: &str) -> String {
     reason.chars().take(1000).collect()
 }
 
@@ -188,7 +174,7 @@ fn lapse(room: &Room<'_>, at: usize, ask: &Requeue) -> Result<Decided, Refusal> 
 }
 
 /// The next attempt of a step, queued again.
-fn requeued(
+pub(super) fn requeued(
     room: &Room<'_>,
     index: usize,
     at: usize,
@@ -261,52 +247,40 @@ pub(super) fn released(
     )
 }
 
-pub(super) fn flag(room: &Room<'_>, ask: &FlagReview) -> Result<Decided, Refusal> {
-    text("the reason", &ask.reason)?;
-    room.active()?;
-    if room.state.review.flagged.is_some() {
-        return Ok(Decided::Unchanged(Unchanged::Flagged));
-    }
-    if ask.suspects.contains(&room.state.id) {
-        return Err(Refusal::Invalid("an item is no duplicate of itself".into()));
-    }
-    let fact = room.fact(
-        0,
-        None,
-        None,
-        outcome("flagged", &ask.reason),
-        "decide the review".into(),
-        vec![link("item", &room.state.registered)],
-        EventData::ReviewFlagged(ReviewFlagged {
-            reason: ask.reason.clone(),
-            suspects: ask.suspects.clone(),
-        }),
-    );
-    Ok(Decided::Facts(vec![fact]))
+/// Which of these steps are claimed, and by whom.
+pub(super) fn held(room: &Room<'_>, among: &[usize]) -> Vec<(StepKey, ExecutorId)> {
+    let holder = |&at: &usize| {
+        let state = &room.state.steps[at];
+        let claim = state.current().filter(|attempt| attempt.phase == AttemptPhase::Claimed)?;
+        Some((room.workflow.steps()[at].key.clone(), claim.claim.as_ref()?.executor.clone()))
+    };
+    among.iter().filter_map(holder).collect()
 }
 
-pub(super) fn clear(room: &Room<'_>, ask: &ClearReview) -> Result<Decided, Refusal> {
-    text("the rationale", &ask.rationale)?;
-    room.active()?;
-    let review = &room.state.review;
-    let asked_by_policy =
-        room.ledger.policy.get("review").is_some_and(|v| v.iter().any(|v| v == "required"));
-    let links = match &review.flagged {
-        Some(flag) => vec![link("clears", &flag.event)],
-        None if asked_by_policy && !review.decided => vec![link("item", &room.state.registered)],
-        None if review.decided && review.rationale.as_ref() == Some(&ask.rationale) => {
-            return Ok(Decided::Unchanged(Unchanged::Cleared));
+/// Takes the claims of these steps; nothing is queued again.
+pub(super) fn take(room: &Room<'_>, among: &[usize], why: &str, facts: &mut Vec<Event>) {
+    for &at in among {
+        let current = room.state.steps[at].current();
+        let claimed = current.filter(|attempt| attempt.phase == AttemptPhase::Claimed);
+        if let Some(claim) = claimed.and_then(|attempt| attempt.claim.as_ref()) {
+            facts.push(released(room, facts.len(), at, claim, why));
         }
-        None => return Err(Refusal::NotUnderReview { item: room.item() }),
-    };
-    let fact = room.fact(
-        0,
-        None,
-        None,
-        outcome("cleared", &ask.rationale),
-        "claim what is ready".into(),
-        links,
-        EventData::ReviewCleared(ReviewDecided { rationale: ask.rationale.clone() }),
-    );
-    Ok(Decided::Facts(vec![fact]))
+    }
+}
+
+/// Takes the claims that an item's end would leave behind: refused, naming the holders, unless
+/// the asker says so.
+pub(super) fn give_up(
+    room: &Room<'_>,
+    release_claims: bool,
+    why: &str,
+) -> Result<Vec<Event>, Refusal> {
+    let all: Vec<usize> = (0..room.state.steps.len()).collect();
+    let held = held(room, &all);
+    if !held.is_empty() && !release_claims {
+        return Err(Refusal::ClaimsHeld { item: room.item(), held });
+    }
+    let mut facts = Vec::new();
+    take(room, &all, &brief(why), &mut facts);
+    Ok(facts)
 }

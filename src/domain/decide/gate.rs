@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::super::event::{EventData, GateApproved, GateRejected, VoidStep};
+use super::super::event::{EventData, GateApproved, GateRejected};
 use super::super::id::{Digest, PrincipalId, RoleName, StepKey};
 use super::super::refusal::Refusal;
 use super::super::schedule::{Answer, Hold, direct_blockers};
-use super::super::state::{Done, ItemState, Standing};
+use super::super::state::{ItemState, Standing};
 use super::super::transition::AttemptPhase;
 use super::super::workflow::{GateDefinition, SelfReview, Workflow};
-use super::{Decided, LINKS, Room, Unchanged, flow, link, outcome, text};
+use super::rework::{self, void_set};
+use super::{Decided, LINKS, Room, Unchanged, link, outcome, text};
 
 /// One principal says yes.
 #[derive(Debug, Clone)]
@@ -108,53 +109,10 @@ pub(super) fn reject(room: &Room<'_>, ask: &RejectGate) -> Result<Decided, Refus
             candidates: lower.collect(),
         });
     };
-    let back = room.step(to)?;
-    let bad =
-        |why| Refusal::BadReturn { item: room.item(), step: ask.step.clone(), to: to.clone(), why };
-    if back >= at {
-        return Err(bad("it does not come before the gate"));
-    }
-    match room.state.steps[back].standing() {
-        Standing::Done(Done::Skipped | Done::ImportedSkipped) => {
-            return Err(bad("it was skipped, and skipped steps stay skipped"));
-        }
-        Standing::Untouched => return Err(bad("it has not been done yet")),
-        Standing::Queued | Standing::Claimed | Standing::Done(_) | Standing::Ended(_) => {}
-    }
-    let void = void_set(room.workflow, room.state, back, at);
-    let held: Vec<usize> = void
-        .iter()
-        .copied()
-        .filter(|&v| room.state.steps[v].standing() == Standing::Claimed)
-        .collect();
-    let claim_of =
-        |v: usize| room.state.steps[v].current().and_then(|attempt| attempt.claim.as_ref());
-    if !held.is_empty() && !ask.release_claims {
-        let name = |&v: &usize| {
-            Some((room.workflow.steps()[v].key.clone(), claim_of(v)?.executor.clone()))
-        };
-        return Err(Refusal::VoidHeld {
-            item: room.item(),
-            to: to.clone(),
-            held: held.iter().filter_map(name).collect(),
-        });
-    }
+    let back = rework::target(room, to, Some(at))?;
+    let void = void_set(room.workflow, room.state, back, Some(at));
     let why = format!("{} was rejected: {}", room.current(at), ask.reason);
-    let why: String = why.chars().take(1000).collect();
-    let mut facts = Vec::new();
-    for &v in &void {
-        match room.state.steps[v].standing() {
-            Standing::Claimed => {
-                if let Some(claim) = claim_of(v) {
-                    facts.push(flow::released(room, facts.len(), v, claim, &why));
-                }
-            }
-            Standing::Queued if v != at => {
-                facts.push(flow::withdrawn(room, facts.len(), v, &why));
-            }
-            Standing::Untouched | Standing::Queued | Standing::Done(_) | Standing::Ended(_) => {}
-        }
-    }
+    let mut facts = rework::clear_the_way(room, to, &void, Some(at), ask.release_claims, &why)?;
     facts.push(room.fact(
         facts.len(),
         Some(at),
@@ -166,7 +124,7 @@ pub(super) fn reject(room: &Room<'_>, ask: &RejectGate) -> Result<Decided, Refus
             reason: ask.reason.clone(),
             round: room.state.steps[at].round,
             return_to: to.clone(),
-            void: void.iter().map(|&v| void_step(room, v)).collect(),
+            void: rework::void_steps(room, &void),
             role: admitted.role,
             role_unchecked: admitted.role_unchecked,
             self_review: admitted.self_review,
@@ -200,15 +158,6 @@ fn rejected_before(room: &Room<'_>, key: &StepKey, reason: &str) -> Option<Uncha
     (same && waits).then(|| Unchanged::Rejected { attempt: room.current(at) })
 }
 
-fn void_step(room: &Room<'_>, at: usize) -> VoidStep {
-    let state = &room.state.steps[at];
-    VoidStep {
-        key: room.workflow.steps()[at].key.clone(),
-        attempt_id: state.current().map(|_| room.current(at)),
-        round: state.round + 1,
-    }
-}
-
 /// The gate, if people can decide it now.
 fn pending<'a>(room: &Room<'a>, key: &StepKey) -> Result<(usize, &'a GateDefinition), Refusal> {
     let at = room.step(key)?;
@@ -221,15 +170,7 @@ fn pending<'a>(room: &Room<'a>, key: &StepKey) -> Result<(usize, &'a GateDefinit
     let schedule = room.schedule();
     match &schedule.answers[at] {
         Answer::PendingGate(_) => Ok((at, gate)),
-        Answer::Held { hold: Hold::Review, .. } => {
-            let flag = room.state.review.flagged.as_ref();
-            Err(Refusal::UnderReview {
-                item: room.item(),
-                by: flag.map(|flag| flag.by.clone()),
-                reason: flag.map(|flag| flag.reason.clone()).unwrap_or_default(),
-                suspects: flag.map(|flag| flag.suspects.clone()).unwrap_or_default(),
-            })
-        }
+        Answer::Held { hold: Hold::Review, .. } => Err(room.under_review()),
         Answer::Held { hold: Hold::Blockers(blockers), .. } => Err(Refusal::Blocked {
             item: room.item(),
             step: key.clone(),
@@ -320,41 +261,4 @@ pub fn gate_digest(workflow: &Workflow, item: &ItemState, at: usize) -> Digest {
         }
     }
     Digest::of(text.as_bytes())
-}
-
-/// Which steps a way back undoes (G3): the target, every step up to `bound` that waits for it
-/// through others, and above that every step whose written `needs` names one of these.
-#[must_use]
-pub fn void_set(workflow: &Workflow, item: &ItemState, target: usize, bound: usize) -> Vec<usize> {
-    let may = |at: usize| match item.steps[at].standing() {
-        Standing::Done(Done::Skipped | Done::ImportedSkipped) => false,
-        Standing::Done(Done::ImportedDone) => at <= bound || at == target,
-        // Never opened in this round: there is nothing to undo.
-        Standing::Untouched => false,
-        Standing::Queued | Standing::Claimed | Standing::Done(_) | Standing::Ended(_) => true,
-    };
-    let dependents = workflow.graph().dependents(target);
-    // The rejected gate itself opens again, also one that crossed the target.
-    let gate = workflow.steps()[bound].is_gate();
-    let mut void: Vec<bool> = (0..dependents.len())
-        .map(|at| {
-            let up_to = at <= bound && (dependents[at] || (gate && at == bound));
-            (at == target || up_to) && may(at)
-        })
-        .collect();
-    // Written needs may name steps in either direction, so until nothing changes.
-    loop {
-        let mut changed = false;
-        for at in bound + 1..void.len() {
-            let named = || workflow.graph().needs(at).iter().any(|&need| void[need]);
-            if !void[at] && may(at) && named() {
-                void[at] = true;
-                changed = true;
-            }
-        }
-        if !changed {
-            break;
-        }
-    }
-    (0..void.len()).filter(|&at| void[at]).collect()
 }

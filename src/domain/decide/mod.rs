@@ -1,15 +1,24 @@
 //! All rules in one place: `decide` returns facts or a refusal; nothing else in the program
 //! forms an opinion. It reads nothing but what it is given (L9).
 
+mod blocker;
+mod cancel;
 mod claim;
 mod complete;
 mod flow;
 mod gate;
 mod key;
+mod owner;
 mod register;
+mod resume;
+mod review;
+mod rework;
 
 use super::event::{Event, EventData, Link, Outcome, StepRef};
-use super::id::{AttemptId, ClaimId, ExecutorId, Fingerprint, ItemId, RequestId, StepKey};
+use super::id::{
+    AttemptId, ClaimId, CriterionId, ExecutorId, Fingerprint, ItemId, PrincipalId, RequestId,
+    StepKey,
+};
 use super::moment::Moment;
 use super::refusal::Refusal;
 use super::schedule::{Answer, Schedule};
@@ -17,12 +26,23 @@ use super::state::{EventRef, ItemState, LedgerState, RequestSeen, Standing};
 use super::transition::ItemPhase;
 use super::workflow::Workflow;
 
+pub use blocker::{
+    BLOCKER_TYPES, BLOCKER_TYPES_POLICY, DeclareBlocker, ResolveBlocker, blocker_types,
+};
+pub use cancel::Cancel;
 pub use claim::{Attest, Claim, inputs_digest};
 pub use complete::{Complete, Ending, Verified, outputs_digest};
-pub use flow::{ClearReview, FlagReview, Release, Requeue, Skip};
-pub use gate::{ApproveGate, RejectGate, gate_digest, void_set};
+pub use flow::{Release, Requeue, Skip};
+pub use gate::{ApproveGate, RejectGate, gate_digest};
 pub use key::{AddKey, KeyAsk, KeyWorld, RevokeKey, decide_key};
+pub use owner::TransferOwner;
 pub use register::Register;
+pub use resume::{Resume, verify_again};
+pub use review::{
+    ClearReview, CloseReview, FlagReview, LinkReview, MergeReview, OverturnReview, POLICY_REASON,
+    REVIEW_POLICY, ReviewPolicy, awaits_policy,
+};
+pub use rework::{Rework, void_set};
 
 use chrono::{DateTime, Utc};
 
@@ -37,8 +57,62 @@ pub enum Ask {
     Release(Release),
     ApproveGate(ApproveGate),
     RejectGate(RejectGate),
+    Rework(Rework),
     FlagReview(FlagReview),
     ClearReview(ClearReview),
+    LinkReview(LinkReview),
+    MergeReview(MergeReview),
+    CloseReview(CloseReview),
+    OverturnReview(OverturnReview),
+    DeclareBlocker(DeclareBlocker),
+    ResolveBlocker(ResolveBlocker),
+    TransferOwner(TransferOwner),
+    Resume(Resume),
+    Cancel(Cancel),
+}
+
+impl Ask {
+    /// The other items it is about: whoever asks has to look them up for [`World::others`].
+    #[must_use]
+    pub fn others<'a>(&'a self, item: Option<&'a ItemState>) -> Vec<&'a ItemId> {
+        match self {
+            Self::FlagReview(ask) => ask.suspects.iter().collect(),
+            Self::LinkReview(ask) => vec![&ask.to],
+            Self::MergeReview(ask) => vec![&ask.into],
+            Self::CloseReview(CloseReview { duplicate_of: Some(of), .. }) => vec![of],
+            // It may be the suspect of the flag.
+            Self::CloseReview(_) => item
+                .and_then(|item| item.review.flagged.as_ref())
+                .filter(|flag| flag.suspects.len() == 1)
+                .map(|flag| flag.suspects.iter().collect())
+                .unwrap_or_default(),
+            Self::Register(_)
+            | Self::Claim(_)
+            | Self::Complete(_)
+            | Self::Skip(_)
+            | Self::Requeue(_)
+            | Self::Release(_)
+            | Self::ApproveGate(_)
+            | Self::RejectGate(_)
+            | Self::Rework(_)
+            | Self::ClearReview(_)
+            | Self::OverturnReview(_)
+            | Self::DeclareBlocker(_)
+            | Self::ResolveBlocker(_)
+            | Self::TransferOwner(_)
+            | Self::Resume(_)
+            | Self::Cancel(_) => Vec::new(),
+        }
+    }
+}
+
+/// Another item, as far as a rule about this one may know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherItem {
+    pub id: ItemId,
+    pub phase: ItemPhase,
+    /// Where it lives on in the end, when it was merged or closed.
+    pub survivor: Option<ItemId>,
 }
 
 /// The executor's live claim, wherever in the ledger it is.
@@ -59,6 +133,8 @@ pub struct World<'a> {
     pub item: Option<(&'a ItemState, &'a Workflow)>,
     /// What the asking executor holds now.
     pub live: Option<&'a LiveClaim>,
+    /// The other items the ask names, as far as the ledger has them.
+    pub others: &'a [OtherItem],
 }
 
 /// What an ask comes to.
@@ -89,6 +165,26 @@ pub enum Unchanged {
     Flagged,
     /// The suspicion was dropped before, with this rationale.
     Cleared,
+    /// The items are linked already.
+    Linked { to: ItemId },
+    /// The item was merged into that one before.
+    Merged { into: ItemId },
+    /// The item was closed before.
+    Closed { duplicate_of: Option<ItemId> },
+    /// The item was brought back before, with this rationale.
+    Overturned,
+    /// The item was cancelled before.
+    Cancelled,
+    /// The item went back there before, for this reason, and nobody has taken the step since.
+    SentBack { to: StepKey },
+    /// This is declared already.
+    Blocked { blocker: CriterionId },
+    /// The blocker was resolved before.
+    Resolved { blocker: CriterionId },
+    /// This principal is accountable already.
+    Owner { owner: PrincipalId },
+    /// The item was resumed before, for this reason, and nothing has happened since.
+    Resumed,
     /// The step was skipped before.
     Skipped,
     /// The key counts already, for the same principal in the same role.
@@ -119,7 +215,7 @@ pub fn decide(
     let Some((state, workflow)) = world.item else {
         return Err(Refusal::UnknownItem { item: item.clone(), nearest: None });
     };
-    let room = Room { state, workflow, moment, ledger: world.ledger };
+    let room = Room { state, workflow, moment, ledger: world.ledger, others: world.others };
     match ask {
         Ask::Register(_) => unreachable!("registration was decided above"),
         Ask::Claim(ask) => claim::decide(&room, world.live, ask),
@@ -129,8 +225,18 @@ pub fn decide(
         Ask::Release(ask) => flow::release(&room, ask),
         Ask::ApproveGate(ask) => gate::approve(&room, ask),
         Ask::RejectGate(ask) => gate::reject(&room, ask),
-        Ask::FlagReview(ask) => flow::flag(&room, ask),
-        Ask::ClearReview(ask) => flow::clear(&room, ask),
+        Ask::Rework(ask) => rework::decide(&room, ask),
+        Ask::FlagReview(ask) => review::flag(&room, ask),
+        Ask::ClearReview(ask) => review::clear(&room, ask),
+        Ask::LinkReview(ask) => review::relate(&room, ask),
+        Ask::MergeReview(ask) => review::merge(&room, ask),
+        Ask::CloseReview(ask) => review::close(&room, ask),
+        Ask::OverturnReview(ask) => review::overturn(&room, ask),
+        Ask::DeclareBlocker(ask) => blocker::declare(&room, ask),
+        Ask::ResolveBlocker(ask) => blocker::resolve(&room, ask),
+        Ask::TransferOwner(ask) => owner::decide(&room, ask),
+        Ask::Resume(ask) => resume::decide(&room, ask),
+        Ask::Cancel(ask) => cancel::decide(&room, ask),
     }
 }
 
@@ -150,6 +256,7 @@ struct Room<'a> {
     workflow: &'a Workflow,
     moment: &'a Moment,
     ledger: &'a LedgerState,
+    others: &'a [OtherItem],
 }
 
 impl Room<'_> {
@@ -198,11 +305,31 @@ impl Room<'_> {
         if self.state.phase == ItemPhase::Active {
             return Ok(());
         }
+        let ended = self.state.ended.as_ref();
         Err(Refusal::ItemEnded {
             item: self.item(),
             phase: self.state.phase,
             survivor: self.state.review.survivor.clone(),
+            by: ended.map(|ended| ended.by.clone()),
+            reason: ended.map(|ended| ended.reason.clone()),
         })
+    }
+
+    /// Another item that the ask names.
+    fn other(&self, id: &ItemId) -> Result<&OtherItem, Refusal> {
+        let known = self.others.iter().find(|other| other.id == *id);
+        known.ok_or_else(|| Refusal::UnknownItem { item: id.clone(), nearest: None })
+    }
+
+    /// That the item waits for a review, and why.
+    fn under_review(&self) -> Refusal {
+        let flag = self.state.review.flagged.as_ref();
+        Refusal::UnderReview {
+            item: self.item(),
+            by: flag.map(|flag| flag.by.clone()),
+            reason: flag.map_or_else(|| POLICY_REASON.into(), |flag| flag.reason.clone()),
+            suspects: flag.map(|flag| flag.suspects.clone()).unwrap_or_default(),
+        }
     }
 
     /// Refuses when the step is held or done: these come before any other rule (C1).

@@ -10,7 +10,7 @@ use super::super::id::{Digest, ItemId, PrincipalId};
 use super::super::moment::Moment;
 use super::super::refusal::Refusal;
 use super::super::workflow::{Effective, Workflow};
-use super::{Decided, Unchanged, World, outcome, text};
+use super::{Decided, POLICY_REASON, ReviewPolicy, Unchanged, World, outcome, review, text};
 
 /// What an item starts from. The caller has compiled the workflow and knows whether its
 /// definition is in the ledger yet.
@@ -100,6 +100,17 @@ pub(super) fn decide(
             owner: ask.owner.clone(),
         }),
     });
+    if ReviewPolicy::of(world.ledger) == ReviewPolicy::Required {
+        let registered = facts[facts.len() - 1].clone();
+        let flagged = Event {
+            id: moment.event_id(facts.len()),
+            outcome: outcome("flagged", POLICY_REASON),
+            next_action: "decide the review".into(),
+            data: review::flagged_by_policy(),
+            ..registered
+        };
+        facts.push(flagged);
+    }
     Ok(Decided::Facts(facts))
 }
 
