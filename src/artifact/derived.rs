@@ -10,8 +10,9 @@ use crate::domain::id::{
     AttemptAlias, AttemptId, ClaimId, Digest, ExecutorId, ItemId, PrincipalId, StepKey,
 };
 use crate::domain::moment::{read_time, read_time_or_null};
-use crate::domain::schedule::{Answer, NAMED, Schedule, direct_blockers};
+use crate::domain::schedule::{Answer, NAMED, Schedule, direct_blockers, ended_words};
 use crate::domain::state::{Approval, ItemState};
+use crate::domain::transition::ItemPhase;
 use crate::domain::workflow::{GateKind, Workflow};
 
 /// `artifacts/ledger.json`: what this branch is.
@@ -286,7 +287,7 @@ impl ScheduleDoc {
                 }
             }
         }
-        doc.rationale = rationale(&doc);
+        doc.rationale = rationale(&doc, item);
         doc
     }
 }
@@ -305,7 +306,7 @@ fn blocked(workflow: &Workflow, schedule: &Schedule, item: &ItemState, at: usize
         _ => {
             let (blockers, more) = direct_blockers(workflow, schedule, at);
             let mut reason = if blockers.is_empty() {
-                format!("the item is {}", item.phase.word())
+                format!("the item is {}", ended_words(item.phase, item.review.survivor.as_ref()))
             } else {
                 let names: Vec<_> = blockers.iter().map(StepKey::as_str).collect();
                 format!("waits for {}", names.join(", "))
@@ -319,8 +320,12 @@ fn blocked(workflow: &Workflow, schedule: &Schedule, item: &ItemState, at: usize
     BlockedStep { key: step.key.clone(), order: step.order, blocked_by, reason }
 }
 
-fn rationale(doc: &ScheduleDoc) -> String {
+fn rationale(doc: &ScheduleDoc, item: &ItemState) -> String {
     let mut parts = Vec::new();
+    if item.phase != ItemPhase::Active {
+        let how = ended_words(item.phase, item.review.survivor.as_ref());
+        parts.push(format!("the item is {how}"));
+    }
     let keys = |keys: Vec<&StepKey>| keys.iter().map(|k| k.as_str()).collect::<Vec<_>>().join(", ");
     match doc.ready_steps.len() {
         0 => {}

@@ -117,9 +117,21 @@ verbs! {
     /// Decide a gate
     #[command(subcommand)]
     below Gate "gate" GateCommand,
-    /// Stop an item that may be a duplicate, or let it go on
+    /// Send an item back to an earlier step, outside a gate
+    alone Rework "rework" ReworkArgs,
+    /// Decide about items that may be duplicates
     #[command(subcommand)]
     below Review "review" ReviewCommand,
+    /// Say what holds an item from outside, and when it is gone
+    #[command(subcommand)]
+    below Blocker "blocker" BlockerCommand,
+    /// Say who is accountable
+    #[command(subcommand)]
+    below Owner "owner" OwnerCommand,
+    /// Go on after an interruption: list what has to be verified again
+    alone Resume "resume" ResumeArgs,
+    /// Give an item up
+    alone Cancel "cancel" CancelArgs,
     /// Say where items stand, and why
     alone Status "status" StatusArgs,
     /// Show what happened, event by event
@@ -445,21 +457,62 @@ pub(super) struct RejectArgs {
     pub dry_run: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal rework --work-item ALBUMS --return-to T005 --reason \"wrong model\" --dry-run\n  stepseal rework --work-item ALBUMS --return-to T005 --reason \"wrong model\"\n\nThe step and every step that waits for it, directly or through others, are done again, up to the\nhighest step that was ever started. What was done stays in history and counts as rework."
+)]
+pub(super) struct ReworkArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    /// The step the item goes back to
+    #[arg(long, value_name = "KEY", add = suggest::steps(About::Done))]
+    pub return_to: String,
+    /// Why; counted by these words
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Take the claims of steps that become void
+    #[arg(long)]
+    pub release_claims: bool,
+    /// Show which steps would become void; record nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum ReviewCommand {
+    /// List what waits for a review, and what was decided
+    List(ReviewListArgs),
     /// Suspect a duplicate: no claims until it is decided
     Flag(FlagArgs),
     /// Drop the suspicion
     Clear(ClearArgs),
+    /// End an item that lives on in another one
+    Merge(MergeArgs),
+    /// Say that two items are related; both go on
+    Link(LinkArgs),
+    /// End an item that is a duplicate
+    Close(CloseArgs),
+    /// Bring an item back that was merged or closed by mistake
+    Overturn(OverturnArgs),
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ReviewListArgs {
+    /// What was decided, too: merged, closed and linked items
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal review flag --work-item SHOP-9 --suspect SHOP-7 --reason \"the same page\"\n  stepseal review flag --work-item SHOP-9 --reason \"was this not done last year?\""
+)]
 pub(super) struct FlagArgs {
     #[command(flatten)]
     pub item: ItemArg,
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, visible_alias = "rationale", value_name = "TEXT")]
     pub reason: String,
-    /// The item it may repeat
+    /// The item it may repeat; may be repeated
     #[arg(long, value_name = "ID", add = suggest::items())]
     pub suspect: Vec<String>,
 }
@@ -471,6 +524,184 @@ pub(super) struct ClearArgs {
     /// Why it is no duplicate
     #[arg(long, visible_alias = "reason", value_name = "TEXT")]
     pub rationale: String,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  stepseal review merge --work-item SHOP-9 --into SHOP-7 --rationale \"one page, one item\"\n\nThe item ends, and everything that names it says where it lives on. `review overturn` brings it\nback."
+)]
+pub(super) struct MergeArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    /// The item it lives on in
+    #[arg(long, value_name = "ID", add = suggest::items())]
+    pub into: String,
+    /// Why they are the same
+    #[arg(long, visible_alias = "reason", value_name = "TEXT")]
+    pub rationale: String,
+    /// Take the claims of its steps
+    #[arg(long)]
+    pub release_claims: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LinkArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    /// The related item
+    #[arg(long, value_name = "ID", add = suggest::items())]
+    pub to: String,
+    /// How they are related, and why they are not the same
+    #[arg(long, visible_alias = "reason", value_name = "TEXT")]
+    pub rationale: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CloseArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    /// The item it repeats [default: the one suspect of its flag]
+    #[arg(long, value_name = "ID", add = suggest::items())]
+    pub duplicate_of: Option<String>,
+    /// Why it ends
+    #[arg(long, visible_alias = "reason", value_name = "TEXT")]
+    pub rationale: String,
+    /// Take the claims of its steps
+    #[arg(long)]
+    pub release_claims: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OverturnArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    /// Why the merge or the closing was wrong
+    #[arg(long, visible_alias = "reason", value_name = "TEXT")]
+    pub rationale: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BlockerCommand {
+    /// Say that something outside holds the item, or some of its steps
+    Declare(DeclareArgs),
+    /// Say that it is gone
+    Resolve(ResolveArgs),
+    /// List blockers
+    List(BlockerListArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal blocker declare --work-item SHOP-7 --type external --notes \"waiting for the bank\"\n  stepseal blocker declare --work-item SHOP-7 --type decision --step api --step web --id pricing --notes \"which price?\"\n\nTypes: those of the policy blocker.types, else dependency, decision, environment, external, other.\nWhat it holds cannot be claimed or decided until it is resolved; who is at work goes on."
+)]
+pub(super) struct DeclareArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    /// What sort of thing it is
+    #[arg(long = "type", value_name = "TYPE", add = suggest::blocker_types())]
+    pub kind: String,
+    /// A step it holds; may be repeated [default: every step]
+    #[arg(long, value_name = "KEY", add = suggest::steps(About::Open))]
+    pub step: Vec<String>,
+    /// What it is about
+    #[arg(long, value_name = "TEXT")]
+    pub notes: String,
+    /// A name for it, never used again [default: blocker-N]
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// Who is to see that it goes away [default: you]
+    #[arg(long, value_name = "ID")]
+    pub owner: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResolveArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    /// The blocker
+    #[arg(long, value_name = "ID", add = suggest::blockers())]
+    pub id: String,
+    /// How it went away
+    #[arg(long, visible_alias = "reason", value_name = "TEXT")]
+    pub resolution: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BlockerListArgs {
+    /// One item; all of them when left out
+    #[arg(value_name = "ITEM", add = suggest::items())]
+    pub item: Option<String>,
+    #[arg(
+        long,
+        visible_alias = "structured-work-item",
+        value_name = "ID",
+        conflicts_with = "item",
+        add = suggest::items()
+    )]
+    pub work_item: Option<String>,
+    /// Resolved ones, too
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum OwnerCommand {
+    /// Make somebody else accountable for an item
+    Transfer(TransferArgs),
+    /// Say who is accountable, and which role each step asks for
+    Show(OwnerShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TransferArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    /// The new owner
+    #[arg(long, value_name = "ID")]
+    pub to: String,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OwnerShowArgs {
+    /// One item; every owner when left out
+    #[arg(value_name = "ITEM", add = suggest::items())]
+    pub item: Option<String>,
+    #[arg(
+        long,
+        visible_alias = "structured-work-item",
+        value_name = "ID",
+        conflicts_with = "item",
+        add = suggest::items()
+    )]
+    pub work_item: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal resume --work-item SHOP-7 --dry-run\n  stepseal resume --work-item SHOP-7 --reason \"the build machine died\"\n\nThe ledger is all the state there is, so nothing has to be restored. What is listed: the exit\ncriteria of every step in progress, and those that were shown on code that is in no commit or not\nknown. A step in progress is completed with --verified again; one that is done is done again with\n`rework`."
+)]
+pub(super) struct ResumeArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    /// What interrupted the work
+    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
+    pub reason: Option<String>,
+    /// List only; record nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CancelArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Take the claims of its steps
+    #[arg(long)]
+    pub release_claims: bool,
 }
 
 /// Which items, or whose events.

@@ -367,15 +367,15 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
                 "workItemId": item, "other": other, "status": phase.word(), "survivor": survivor,
             });
             let flag = if *verb == "merge" { "--into" } else { "--duplicate-of" };
-            match survivor {
-                Some(survivor) => failure.fact("lives on", survivor.to_string()).then(
-                    next(["review", verb, "--work-item", item.as_str()]).with([
+            match survivor.as_ref().filter(|survivor| *survivor != item) {
+                Some(survivor) => {
+                    failure.then(next(["review", verb, "--work-item", item.as_str()]).with([
                         flag,
                         survivor.as_str(),
                         "--rationale",
                         "…",
-                    ]),
-                ),
+                    ]))
+                }
                 None if matches!(phase, ItemPhase::Merged | ItemPhase::Closed) => {
                     failure.then(overturn(other))
                 }

@@ -21,7 +21,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use serde::Serialize;
 use serde_json::Value;
 
-use args::{Cli, Command};
+use args::{BlockerCommand, Cli, Command, OwnerCommand, ReviewCommand};
 use error::{Failure, Next, Recorded};
 use exit::Exit;
 use meter::Meter;
@@ -245,6 +245,10 @@ fn pages(command: &Command) -> bool {
             | Command::Workflow(_)
             | Command::Schema(_)
             | Command::Config(_)
+            | Command::Review(ReviewCommand::List(_))
+            | Command::Blocker(BlockerCommand::List(_))
+            | Command::Owner(OwnerCommand::Show(_))
+            | Command::Resume(_)
     )
 }
 

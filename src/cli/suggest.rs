@@ -20,8 +20,10 @@ use clap_complete::env::{CompleteEnv, Shells};
 use super::args::Cli;
 use super::ui::{cut, plain};
 use crate::config::Environment;
+use crate::domain::decide::{self, BLOCKER_TYPES};
 use crate::domain::id::{AttemptId, ItemId};
 use crate::domain::schedule::{Answer, Schedule};
+use crate::domain::state::Done;
 use crate::domain::workflow::{Criterion, Step};
 use crate::ledger::{Durability, ItemFold, Ledger, Located, Notes, Place, Settings};
 
@@ -129,6 +131,8 @@ pub(super) enum About {
     Gate,
     /// Not done yet.
     Open,
+    /// Worked on: what an item may go back to.
+    Done,
 }
 
 impl About {
@@ -140,6 +144,12 @@ impl About {
             Self::Again => matches!(answer, Answer::NeedsRequeue { .. } | Answer::InProgress(_)),
             Self::Gate => matches!(answer, Answer::PendingGate(_)),
             Self::Open => !matches!(answer, Answer::Done(_)),
+            Self::Done => matches!(
+                answer,
+                Answer::Done(Done::Completed | Done::Approved | Done::ImportedDone)
+                    | Answer::InProgress(_)
+                    | Answer::NeedsRequeue { .. }
+            ),
         }
     }
 }
@@ -181,6 +191,36 @@ pub(super) fn criteria(exit: bool) -> ArgValueCandidates {
             };
             Some(criteria.iter().map(offered).collect())
         })
+    })
+}
+
+/// Open blockers of the item that was named.
+pub(super) fn blockers() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        with_ledger(|ledger, line| {
+            let fold = line.fold(ledger)?;
+            let open = fold.state.blockers.iter().filter(|blocker| blocker.resolved_at.is_none());
+            let offered = open.map(|blocker| {
+                let text = format!("{}  {}", plain(&blocker.kind), plain(&blocker.notes));
+                Candidate::new(blocker.id.as_str()).help(Some(cut(&text, 60, "…").into()))
+            });
+            Some(offered.collect())
+        })
+    })
+}
+
+/// The types of blockers of the ledger, or those there are without policy.
+pub(super) fn blocker_types() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let of_policy = with_ledger(|ledger, _| {
+            let snapshot = ledger.glance().ok()?;
+            let types = decide::blocker_types(snapshot.ledger().ok()?);
+            Some(types.into_iter().map(Candidate::new).collect())
+        });
+        match of_policy.is_empty() {
+            true => BLOCKER_TYPES.into_iter().map(Candidate::new).collect(),
+            false => of_policy,
+        }
     })
 }
 

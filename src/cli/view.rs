@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use crate::artifact::{Mark, ScheduleDoc};
 use crate::domain::id::{
-    AttemptId, ClaimId, Digest, ExecutorId, Fingerprint, ItemId, PrincipalId, SshKey, StepKey,
+    AttemptId, ClaimId, CriterionId, Digest, ExecutorId, Fingerprint, ItemId, PrincipalId, SshKey,
+    StepKey,
 };
-use crate::report::{BriefReport, ItemReport};
+use crate::report::{BlockerReport, BriefReport, ItemReport, TransferReport};
 
 /// What every answer has around its own fields.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -217,11 +218,165 @@ views! {
         gates: Vec<StepKey>,
     }
 
-    /// `review`.
+    /// `rework`.
+    ReworkView {
+        work_item_id: ItemId,
+        /// `returned`, `unchanged` or `dry-run`.
+        outcome: String,
+        return_to: StepKey,
+        /// The steps that are to be done again.
+        void: Vec<StepKey>,
+        /// Attempts that were taken from their holders.
+        released: Vec<AttemptId>,
+        ready: Vec<StepKey>,
+        gates: Vec<StepKey>,
+    }
+
+    /// `review` of one item.
     ReviewView {
         work_item_id: ItemId,
-        /// `flagged`, `cleared` or `unchanged`.
+        /// `flagged`, `cleared`, `merged`, `linked`, `closed`, `overturned` or `unchanged`.
         outcome: String,
+        /// Where the item lives on.
+        survivor: Option<ItemId>,
+        linked: Vec<ItemId>,
+        /// Whether it waits for a decision now.
+        under_review: bool,
+        /// Attempts that were taken from their holders.
+        released: Vec<AttemptId>,
+        ready: Vec<StepKey>,
+    }
+
+    /// `review list`.
+    ReviewListView {
+        items: Vec<ReviewedItem>,
+        stopped: Vec<StoppedItem>,
+    }
+
+    /// One item that waits for a review, or about which was decided.
+    ReviewedItem {
+        work_item_id: ItemId,
+        title: String,
+        /// `awaiting-review`, `merged`, `closed` or `linked`.
+        state: String,
+        /// Who flagged it, or decided.
+        by: Option<PrincipalId>,
+        at: Option<DateTime<Utc>>,
+        reason: String,
+        suspects: Vec<ItemId>,
+        survivor: Option<ItemId>,
+        linked: Vec<ItemId>,
+    }
+
+    /// `blocker declare`, `blocker resolve`.
+    BlockerView {
+        work_item_id: ItemId,
+        /// `declared`, `resolved` or `unchanged`.
+        outcome: String,
+        blocker_id: CriterionId,
+        blocker_type: String,
+        /// The steps it holds; empty means all.
+        steps: Vec<StepKey>,
+        ready: Vec<StepKey>,
+    }
+
+    /// `blocker list`.
+    BlockerListView {
+        blockers: Vec<ListedBlocker>,
+        stopped: Vec<StoppedItem>,
+    }
+
+    /// A blocker and its item.
+    ListedBlocker {
+        work_item_id: ItemId,
+        blocker: BlockerReport,
+    }
+
+    /// `owner transfer`.
+    OwnerView {
+        work_item_id: ItemId,
+        /// `transferred` or `unchanged`.
+        outcome: String,
+        from: Option<PrincipalId>,
+        to: PrincipalId,
+    }
+
+    /// `owner show ITEM`.
+    OwnerShowView {
+        work_item_id: ItemId,
+        owner: Option<PrincipalId>,
+        transfers: Vec<TransferReport>,
+        steps: Vec<StepOwnerView>,
+    }
+
+    /// Who a step is for, and who has it.
+    StepOwnerView {
+        step_key: StepKey,
+        role: Option<String>,
+        state: String,
+        executor: Option<ExecutorId>,
+    }
+
+    /// `owner show`.
+    OwnersView {
+        owners: Vec<OwnedView>,
+        stopped: Vec<StoppedItem>,
+    }
+
+    /// What one principal is accountable for.
+    OwnedView {
+        /// Null for the items nobody is accountable for.
+        owner: Option<PrincipalId>,
+        items: usize,
+        /// Those that are not over.
+        open: usize,
+        ready_steps: u32,
+        held_steps: usize,
+        blocked_items: usize,
+    }
+
+    /// `resume`.
+    ResumeView {
+        work_item_id: ItemId,
+        /// `resumed`, `unchanged` or `dry-run`.
+        outcome: String,
+        status: String,
+        /// The claims there are.
+        claims: Vec<ResumedClaim>,
+        verify_again: Vec<VerifyAgainView>,
+        ready: Vec<StepKey>,
+        gates: Vec<StepKey>,
+    }
+
+    /// A claim as it stands after an interruption.
+    ResumedClaim {
+        attempt_id: AttemptId,
+        executor: ExecutorId,
+        claimed_at: DateTime<Utc>,
+        lease_until: Option<DateTime<Utc>>,
+        /// The time the holder asked for is over.
+        lease_ended: bool,
+    }
+
+    /// An exit criterion to be verified again.
+    VerifyAgainView {
+        step_key: StepKey,
+        attempt_id: AttemptId,
+        criterion_id: CriterionId,
+        text: String,
+        /// `in-progress`, `lease-ended`, `uncommitted` or `code-unknown`.
+        because: String,
+        /// The command that shows it.
+        check: Option<Vec<String>>,
+    }
+
+    /// `cancel`.
+    CancelView {
+        work_item_id: ItemId,
+        /// `cancelled` or `unchanged`.
+        outcome: String,
+        /// Attempts that were taken from their holders.
+        released: Vec<AttemptId>,
     }
 
     /// `status` of everything.
@@ -251,6 +406,9 @@ views! {
         owner: Option<PrincipalId>,
         priority: Option<u32>,
         labels: Vec<String>,
+        /// Where it lives on, when it was merged or closed.
+        survivor: Option<ItemId>,
+        open_blockers: u32,
     }
 
     /// Who holds what.
@@ -520,7 +678,16 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "complete" CompleteView,
         "step" StepView,
         "gate" GateView,
+        "rework" ReworkView,
         "review" ReviewView,
+        "review-list" ReviewListView,
+        "blocker" BlockerView,
+        "blocker-list" BlockerListView,
+        "owner" OwnerView,
+        "owner-show" OwnerShowView,
+        "owners" OwnersView,
+        "resume" ResumeView,
+        "cancel" CancelView,
         "portfolio" PortfolioView,
         "status" ItemView,
         "why-not" WhyNotView,

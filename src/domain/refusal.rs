@@ -95,12 +95,12 @@ pub enum Refusal {
     NotUnderReview { item: ItemId },
     #[error("{item} cannot be flagged: policy has reviews before execution off")]
     ReviewOff { item: ItemId },
-    #[error("{item} cannot live on in {other}, which is {}", phase.word())]
+    #[error("{item} cannot live on in {other}, which is {}", ended_words(*phase, survivor.as_ref()))]
     BadSurvivor {
         item: ItemId,
         other: ItemId,
         phase: ItemPhase,
-        /// Where the other one lives on, when that is not the asking item.
+        /// Where the other one lives on: the asking item, where it would be a circle.
         survivor: Option<ItemId>,
         /// `merge` or `close`.
         verb: &'static str,

@@ -30,7 +30,7 @@ pub enum Answer {
     },
     /// A gate that waits for people.
     PendingGate(AttemptId),
-    /// Queued, but something holds it.
+    /// Queued, or to be queued again, but something holds it.
     Held {
         attempt: AttemptId,
         hold: Hold,
@@ -119,7 +119,11 @@ impl Schedule {
                 match state.standing() {
                     Standing::Done(how) => Answer::Done(how),
                     Standing::Claimed => Answer::InProgress(attempt()),
-                    Standing::Ended(ended) => Answer::NeedsRequeue { attempt: attempt(), ended },
+                    Standing::Ended(ended) => match item_hold(item) {
+                        // Nobody can queue it again.
+                        Some(hold) => Answer::Held { attempt: attempt(), hold },
+                        None => Answer::NeedsRequeue { attempt: attempt(), ended },
+                    },
                     Standing::Untouched if open[at] => Answer::Unopened,
                     Standing::Untouched => Answer::Waiting,
                     // A fact may close what another had opened: it then waits again, still queued.
@@ -155,11 +159,17 @@ impl Schedule {
     }
 }
 
+/// That the item takes no more work.
+fn item_hold(item: &ItemState) -> Option<Hold> {
+    let survivor = || item.review.survivor.clone();
+    (item.phase != ItemPhase::Active)
+        .then(|| Hold::Item { phase: item.phase, survivor: survivor() })
+}
+
 /// A hold that does not come from other steps of the item.
 fn general_hold(item: &ItemState, key: &StepKey) -> Option<Hold> {
-    if item.phase != ItemPhase::Active {
-        let survivor = item.review.survivor.clone();
-        return Some(Hold::Item { phase: item.phase, survivor });
+    if let Some(hold) = item_hold(item) {
+        return Some(hold);
     }
     if item.review.flagged.is_some() {
         return Some(Hold::Review);

@@ -66,6 +66,14 @@ pub struct Row {
     pub owner: Option<PrincipalId>,
     /// Digest of the plan it came from.
     pub plan: Option<Digest>,
+    /// Where it lives on, when it was merged or closed.
+    pub survivor: Option<ItemId>,
+    /// How many related items it names.
+    pub linked: u32,
+    /// Whether a person has decided about a suspicion, or that there is none.
+    pub reviewed: bool,
+    pub open_blockers: u32,
+    pub blockers: u32,
     /// The requests that claimed a step of it, as [`Row::request`] shortens them.
     claims: Vec<u64>,
 }
@@ -338,6 +346,11 @@ impl Row {
             labels: item.labels.clone(),
             owner: item.owner.clone(),
             plan: item.plan.as_ref().map(|plan| plan.digest.clone()),
+            survivor: item.review.survivor.clone(),
+            linked: u32::try_from(item.review.linked.len()).unwrap_or(u32::MAX),
+            reviewed: item.review.decided,
+            open_blockers: 0,
+            blockers: u32::try_from(item.blockers.len()).unwrap_or(u32::MAX),
             claims: item
                 .requests
                 .iter()
@@ -345,6 +358,8 @@ impl Row {
                 .map(|(id, _)| shortened(id))
                 .collect(),
         };
+        let open = item.blockers.iter().filter(|blocker| blocker.resolved_at.is_none());
+        row.open_blockers = u32::try_from(open.count()).unwrap_or(u32::MAX);
         for (at, answer) in schedule.answers.iter().enumerate() {
             let attempt = item.steps[at].current();
             match answer {

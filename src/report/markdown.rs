@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::item::{AttemptReport, ItemReport, StepReport};
+use super::item::{AttemptReport, ItemReport, ReworkedStep, StepReport};
 use super::mermaid::{self, TooBig};
 use super::text::{count, cut, plain};
 use crate::domain::event::Baseline;
@@ -172,6 +172,36 @@ fn facts(text: &mut String, item: &ItemReport) {
     say("latest fact", time(item.last_at));
     if let Some(review) = &item.review {
         say("under review", format!("`{}`: {}", review.by, escaped(&review.reason, 400)));
+    }
+    if let Some(ended) = &item.ended {
+        let into = ended.survivor.as_ref().map(|into| format!(", lives on in `{into}`"));
+        let into = into.unwrap_or_default();
+        say(&ended.how, format!("by `{}`{into}: {}", ended.by, escaped(&ended.reason, 400)));
+    }
+    if !item.linked.is_empty() {
+        let linked: Vec<String> = item.linked.iter().map(id).collect();
+        say("related to", linked.join(", "));
+    }
+    for blocker in item.blockers.iter().filter(|blocker| blocker.resolved_at.is_none()) {
+        let steps: Vec<String> = blocker.steps.iter().map(id).collect();
+        let steps = if steps.is_empty() { "every step".to_owned() } else { steps.join(", ") };
+        let what = format!(
+            "`{}` ({}) holds {steps} since {}, `{}`: {}",
+            blocker.blocker_id,
+            escaped(&blocker.blocker_type, 80),
+            time(blocker.declared_at),
+            blocker.owner,
+            escaped(&blocker.notes, 400)
+        );
+        say("blocked", what);
+    }
+    if item.blocked_seconds > 0 {
+        say("blocked in all", format!("{} s", item.blocked_seconds));
+    }
+    if item.rework.count > 0 {
+        let step = |step: &ReworkedStep| format!("`{}` {}×", step.step_key, step.count);
+        let steps: Vec<String> = item.rework.by_step.iter().map(step).collect();
+        say("rework", format!("{}: {}", count(item.rework.count, "time"), steps.join(", ")));
     }
     if let Some(back) = &item.last_return {
         let gate = back.gate.as_ref().map(|gate| format!(" by gate `{gate}`")).unwrap_or_default();

@@ -10,8 +10,9 @@ mod table;
 mod text;
 
 pub use item::{
-    AttemptReport, BriefReport, CriterionReport, ItemReport, OutputReport, PredecessorReport,
-    ReturnReport, ReviewReport, StepReport, WorkflowReport, brief, item,
+    AttemptReport, BlockerReport, BriefReport, CriterionReport, EndedReport, ItemReport,
+    OutputReport, PredecessorReport, ResumedReport, ReturnReport, ReviewReport, ReworkReason,
+    ReworkReport, ReworkedStep, StepReport, TransferReport, WorkflowReport, brief, item,
 };
 pub use markdown::{Overview, Unreadable, begin, section};
 pub use mermaid::{graph, workflow_graph};

@@ -59,6 +59,10 @@ impl Table {
                 "last_at",
                 "launch_order",
                 "in_progress",
+                "survivor",
+                "returns",
+                "open_blockers",
+                "blocked_seconds",
                 "stopped",
             ],
             Self::Steps => &[
@@ -182,6 +186,10 @@ impl<W: Write> Csv<W> {
             time(item.last_at),
             lines(&item.launch_order),
             lines(held.filter_map(|step| step.attempt_id.as_ref())),
+            or_empty(item.ended.as_ref().and_then(|ended| ended.survivor.as_ref())),
+            item.rework.count.to_string(),
+            item.blockers.iter().filter(|b| b.resolved_at.is_none()).count().to_string(),
+            item.blocked_seconds.to_string(),
             String::new(),
         ])
     }

@@ -34,6 +34,9 @@ const SKIPS: [&str; 2] =
     ["skip --work-item W1 --step b --reason no", "skip --work-item W1 --step c --reason no"];
 const FAILED: &str = "complete --work-item W1 --step a --outcome no --status failed";
 const FLAGGED: &str = "review flag --work-item W1 --reason twin";
+const OTHER: &str = "delegate --prompt Other --work-item W2 --workflow default";
+const BLOCKED: &str = "blocker declare --work-item W1 --type other --notes wall --id wall";
+const MERGED: &str = "review merge --work-item W1 --into W2 --rationale one";
 
 /// Every command that writes events, with each of its ways.
 const VERBS: &[Verb] = &[
@@ -73,6 +76,51 @@ const VERBS: &[Verb] = &[
         &[DELEGATED, FLAGGED],
         "review clear --work-item W1 --rationale different",
     ),
+    verb("review merge", &[DELEGATED, OTHER], MERGED),
+    verb(
+        "review merge with claims",
+        &[DELEGATED, OTHER, CLAIMED],
+        "review merge --work-item W1 --into W2 --rationale one --release-claims",
+    ),
+    verb(
+        "review link",
+        &[DELEGATED, OTHER, FLAGGED],
+        "review link --work-item W1 --to W2 --rationale near",
+    ),
+    verb(
+        "review close",
+        &[DELEGATED, OTHER],
+        "review close --work-item W1 --duplicate-of W2 --rationale one",
+    ),
+    verb(
+        "review overturn",
+        &[DELEGATED, OTHER, MERGED],
+        "review overturn --work-item W1 --rationale two",
+    ),
+    verb(
+        "rework",
+        &[DELEGATED, CLAIMED, DONE],
+        "rework --work-item W1 --return-to a --reason sand",
+    ),
+    verb(
+        "rework with claims",
+        &[DELEGATED, CLAIMED],
+        "rework --work-item W1 --return-to a --reason sand --release-claims",
+    ),
+    verb("blocker declare", &[DELEGATED], BLOCKED),
+    verb(
+        "blocker declare without a name",
+        &[DELEGATED],
+        "blocker declare --work-item W1 --type decision --notes which --step b",
+    ),
+    verb(
+        "blocker resolve",
+        &[DELEGATED, BLOCKED],
+        "blocker resolve --work-item W1 --id wall --resolution gone",
+    ),
+    verb("owner transfer", &[DELEGATED], "owner transfer --work-item W1 --to bob --reason holiday"),
+    verb("resume", &[DELEGATED, CLAIMED], "resume --work-item W1 --reason crash"),
+    verb("cancel", &[DELEGATED, CLAIMED], "cancel --work-item W1 --reason no --release-claims"),
 ];
 
 fn words(typed: &str) -> Vec<&str> {

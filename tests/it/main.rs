@@ -10,6 +10,7 @@ mod canary;
 mod clock;
 mod crash;
 mod damage;
+mod decided;
 mod determinism;
 mod disks;
 mod docs;

@@ -234,6 +234,7 @@ impl Tale {
         match self.stand[at] {
             Stand::Done(_) => Say::Done,
             Stand::Claimed => Say::InProgress,
+            Stand::Ended if self.ended => Say::Ended,
             Stand::Ended => Say::NeedsRequeue,
             Stand::Untouched | Stand::Queued if !self.open(waits, at) => Say::Waiting,
             Stand::Untouched => Say::Unopened,

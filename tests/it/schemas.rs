@@ -71,6 +71,7 @@ fn played() -> (Room, BTreeMap<&'static str, Value>) {
     room.write("plan.yaml", PLAN);
     let mut said = BTreeMap::new();
     keys(&room, &mut said);
+    people(&room, &mut said);
     let mut say = |name: &'static str, args: &[&str], expected: i32| {
         let (code, document) = room.json(args);
         assert_eq!(code, expected, "{args:?}: {document:#}");
@@ -112,7 +113,7 @@ fn played() -> (Room, BTreeMap<&'static str, Value>) {
         0,
     );
     say("cli.why-not", &["status", "A", "--why-not", "check"], 0);
-    say("cli.review", &["review", "flag", "--work-item", "A", "--reason", "twice?"], 0);
+    room.ok(&["review", "flag", "--work-item", "A", "--reason", "twice?"]);
     room.ok(&["review", "clear", "--work-item", "A", "--rationale", "no"]);
     room.ok(&["claim", "--work-item", "A", "--step", "one", "--attest-all", "--lease", "1h"]);
     room.ok(&[
@@ -177,6 +178,40 @@ fn played() -> (Room, BTreeMap<&'static str, Value>) {
     say("cli.export-files", &["export", "--format", "csv", "--output", "../tables"], 0);
     say("cli.demo", &["demo"], 0);
     (room, said)
+}
+
+/// What people decide about items, beside gates.
+fn people(room: &Room, said: &mut BTreeMap<&'static str, Value>) {
+    let mut say = |name: &'static str, typed: &str| {
+        let words: Vec<&str> = typed.split(' ').collect();
+        let (code, document) = room.json(&words);
+        assert_eq!(code, 0, "{typed}: {document:#}");
+        said.insert(name, document);
+    };
+    for item in ["B", "C", "D"] {
+        room.ok(&["delegate", "--prompt", item, "--work-item", item]);
+    }
+    say("cli.blocker", "blocker declare --work-item B --type external --notes bank");
+    say("cli.blocker-list", "blocker list --all");
+    say("cli.blocker", "blocker resolve --work-item B --id blocker-1 --resolution paid");
+    say("cli.owner", "owner transfer --work-item B --to bob --reason holiday");
+    say("cli.owner-show", "owner show B");
+    say("cli.owners", "owner show");
+    room.ok(&["claim", "--work-item", "B", "--step", "phase-setup"]);
+    say("cli.resume", "resume --work-item B --reason crash");
+    say(
+        "cli.rework",
+        "rework --work-item B --return-to phase-setup --reason sand --release-claims",
+    );
+    say("cli.review", "review flag --work-item C --reason twice --suspect B");
+    say("cli.review-list", "review list");
+    say("cli.review", "review link --work-item C --to D --rationale near");
+    say("cli.review", "review merge --work-item C --into B --rationale one");
+    say("cli.review", "review overturn --work-item C --rationale two");
+    say("cli.review", "review close --work-item C --duplicate-of B --rationale one");
+    say("cli.review-list", "review list --all");
+    room.ok(&["cancel", "--work-item", "B", "--reason", "over"]);
+    say("cli.cancel", "cancel --work-item D --reason over");
 }
 
 /// A key is added, another joins and is revoked.

@@ -2,7 +2,7 @@
 
 use super::super::Reply;
 use super::super::args::BriefArgs;
-use super::super::error::{Failure, next};
+use super::super::error::{Failure, next, resolve_blocker};
 use super::super::session::Session;
 use super::super::ui::{Line, plain, shell, short};
 use super::super::view::BriefView;
@@ -29,6 +29,11 @@ pub(super) fn run(args: &BriefArgs, session: &Session) -> Result<Reply, Failure>
     reply.lines.push(Line::Text(format!("of {}: {}", item, plain(&brief.item_title))));
     reply.lines.push(Line::Blank);
     describe(&mut reply.lines, &brief, true);
+    if let Some(survivor) = brief.ended.as_ref().and_then(|ended| ended.survivor.as_ref()) {
+        reply.next.push(next(["status", survivor.as_str()]));
+    } else if let Some(blocker) = brief.blockers.first() {
+        reply.next.push(resolve_blocker(&item, &blocker.blocker_id).note("once it is gone"));
+    }
     if brief.state == "ready" {
         let mut claim = next(["claim", "--work-item", item.as_str(), "--step", key.as_str()]);
         let entry: Vec<&str> = brief.entry.iter().map(|criterion| criterion.id.as_str()).collect();
@@ -46,8 +51,27 @@ pub(super) fn describe(lines: &mut Vec<Line>, brief: &BriefReport, whole: bool) 
         lines.push(Line::Row(vec![name.to_owned(), what]));
     };
     let text = |text: &str| if whole { plain(text) } else { short(text, 160) };
+    if !whole && let Some(role) = &brief.role {
+        say("role", role.clone());
+    }
     if whole {
         say("state", brief.state.clone());
+        if let Some(reason) = &brief.reason {
+            say("because", plain(reason));
+        }
+        if let Some(ended) = &brief.ended {
+            let into = ended.survivor.as_ref().map(|id| format!(", it lives on in {id}"));
+            let into = into.unwrap_or_default();
+            let what = format!("{} by {}{into}: \"{}\"", ended.how, ended.by, text(&ended.reason));
+            say("item", what);
+        }
+        for blocker in &brief.blockers {
+            let (id, kind) = (&blocker.blocker_id, plain(&blocker.blocker_type));
+            say("blocked", format!("{id} ({kind}): \"{}\"", text(&blocker.notes)));
+        }
+        if let Some(owner) = &brief.owner {
+            say("owner", owner.to_string());
+        }
         if let Some(attempt) = &brief.attempt_id {
             say("attempt", attempt.to_string());
         }

@@ -1,7 +1,6 @@
 //! `delegate`: look at a plan first, then register it.
 #![expect(clippy::disallowed_methods, reason = "reads the plan the caller names")]
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -204,13 +203,12 @@ fn register(
     for twin in &done.twins {
         let what = if twin.same_plan { "the same plan" } else { "the same title" };
         let message = format!(
-            "{} has {what}; if it is a duplicate: stepseal review flag --work-item {item} --reason …",
+            "{0} has {what}; if it is a duplicate: stepseal review flag --work-item {item} --suspect {0} --reason …",
             twin.item
         );
         reply.warnings.push((message, None));
     }
     reply.next = onwards(&item, &open, &Asks::acting(&act, session));
-    attest_hint(&mut reply, &receipt.items, &item, &open);
     Ok(reply)
 }
 
@@ -235,24 +233,6 @@ fn other_gates(item: &ItemId, gates: &[StepKey], asked: GatesArg) -> Failure {
         .data(serde_json::json!({ "workItemId": item, "gates": gates, "asked": asked }))
         .note("gates are decided one by one, or the plan is delegated as another item")
         .then(next(["status", item.as_str()]))
-}
-
-/// A claim that needs attestations says so, so that the hint works as it stands.
-fn attest_hint(
-    reply: &mut Reply,
-    items: &BTreeMap<ItemId, crate::ledger::ItemFold>,
-    item: &ItemId,
-    open: &Open,
-) {
-    let Some(step) = open.ready.first().and_then(|key| items.get(item)?.workflow.step(key)) else {
-        return;
-    };
-    let entry: Vec<&str> = step.definition.entry.iter().map(|c| c.id.as_str()).collect();
-    if !entry.is_empty()
-        && let Some(next) = reply.next.first_mut()
-    {
-        next.argv.extend(["--attest".to_owned(), entry.join(",")]);
-    }
 }
 
 fn warning_view(note: &PlanNote) -> WarningView {

@@ -6,7 +6,7 @@ use super::super::error::{Failure, next};
 use super::super::session::{Code, Session};
 use super::super::ui::said;
 use super::super::view::GateView;
-use super::{Asks, Open, names, onwards, step};
+use super::{Asks, Open, listed, names, onwards, released, step, void_words};
 use crate::domain::decide::{ApproveGate, Ask, Decided, RejectGate, Unchanged};
 use crate::domain::event::{EventData, GateRejected};
 use crate::domain::id::{AttemptId, ItemId, StepKey};
@@ -139,12 +139,7 @@ fn reject(args: &RejectArgs, session: &Session) -> Result<Reply, Failure> {
         follow_ups: args.follow_up.clone(),
     });
     if args.dry_run {
-        let decided = act
-            .ledger
-            .snapshot()
-            .and_then(|snapshot| snapshot.decide(&item, &ask, &act.moment))
-            .map_err(|error| session.ledger_failure(&error))?;
-        let Decided::Facts(facts) = decided else {
+        let Decided::Facts(facts) = step::look(session, &act, &item, &ask)? else {
             return Err(Failure::usage("this request was answered before"));
         };
         let data = facts.iter().find_map(|fact| match &fact.data {
@@ -157,7 +152,7 @@ fn reject(args: &RejectArgs, session: &Session) -> Result<Reply, Failure> {
         if let Some(data) = data {
             view.return_to = Some(data.return_to.clone());
             view.void = void(data, &key);
-            lines.push(said("would void", words(data, &key)));
+            lines.push(said("would void", void_words(&data.void, Some(&key))));
         }
         let mut reply = Reply::new("gate", &view);
         reply.lines = lines;
@@ -182,7 +177,12 @@ fn reject(args: &RejectArgs, session: &Session) -> Result<Reply, Failure> {
             let rest =
                 format!("{item} {key} by {principal}: back to {}, round {round}", data.return_to);
             lines.push(said("rejected", rest));
-            lines.push(said("void", format!("{} (kept in history)", words(data, &key))));
+            let words = void_words(&data.void, Some(&key));
+            lines.push(said("void", format!("{words} (kept in history)")));
+            let taken = released(&receipt);
+            if !taken.is_empty() {
+                lines.push(said("released", listed(&taken)));
+            }
             marks(&mut lines, data.self_review, data.role_unchecked);
         }
         None => {
@@ -217,17 +217,4 @@ fn rejected(sealed: &Sealed) -> Option<(&Sealed, &GateRejected)> {
 /// The void steps besides the gate itself.
 fn void(data: &GateRejected, gate: &StepKey) -> Vec<StepKey> {
     data.void.iter().map(|step| step.key.clone()).filter(|key| key != gate).collect()
-}
-
-fn words(data: &GateRejected, gate: &StepKey) -> String {
-    let words: Vec<String> = data
-        .void
-        .iter()
-        .filter(|step| step.key != *gate)
-        .map(|step| match &step.attempt_id {
-            Some(attempt) => attempt.to_string(),
-            None => step.key.to_string(),
-        })
-        .collect();
-    words.join(", ")
 }

@@ -214,9 +214,20 @@ impl<'a> Told<'a> {
 /// Executors work; principals decide gates and reviews.
 fn who(event: &Event) -> String {
     match event.kind() {
-        Kind::GateApproved | Kind::GateRejected | Kind::ReviewFlagged | Kind::ReviewCleared => {
-            event.actor.principal.to_string()
-        }
+        Kind::GateApproved
+        | Kind::GateRejected
+        | Kind::ReworkRequested
+        | Kind::ReviewFlagged
+        | Kind::ReviewCleared
+        | Kind::ReviewMerged
+        | Kind::ReviewLinked
+        | Kind::ReviewClosed
+        | Kind::ReviewOverturned
+        | Kind::OwnerTransferred
+        | Kind::BlockerDeclared
+        | Kind::BlockerResolved
+        | Kind::WorkItemResumed
+        | Kind::WorkItemCancelled => event.actor.principal.to_string(),
         _ => event.actor.id.to_string(),
     }
 }

@@ -1,6 +1,8 @@
 //! One file a verb: parse what was typed, ask, show what came back.
 
+mod blocker;
 mod brief;
+mod cancel;
 mod claim;
 mod complete;
 mod config;
@@ -13,7 +15,10 @@ mod init;
 mod key;
 mod log;
 mod manual;
+mod owner;
+mod resume;
 mod review;
+mod rework;
 mod schedule;
 mod schema;
 mod status;
@@ -24,11 +29,13 @@ mod workflow;
 
 use super::Reply;
 use super::args::Command;
-use super::error::{Failure, Next, next};
+use super::error::{Failure, Next, clear_review, next, resolve_blocker};
 use super::session::{Act, Session};
 use super::ui::Ui;
-use crate::domain::id::{ExecutorId, ItemId, StepKey, WorkflowName};
-use crate::domain::schedule::{Answer, Schedule};
+use crate::domain::event::{EventKind, VoidStep};
+use crate::domain::id::{AttemptId, CriterionId, ExecutorId, ItemId, StepKey, WorkflowName};
+use crate::domain::schedule::{Answer, Hold, Schedule};
+use crate::domain::transition::ItemPhase;
 use crate::domain::workflow::Workflow;
 use crate::ledger::{ItemFold, Ledger, Receipt};
 
@@ -45,7 +52,12 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Requeue(args) => step::requeue(args, session),
         Command::Release(args) => step::release(args, session),
         Command::Gate(args) => gate::run(args, session),
+        Command::Rework(args) => rework::run(args, session),
         Command::Review(args) => review::run(args, session),
+        Command::Blocker(args) => blocker::run(args, session),
+        Command::Owner(args) => owner::run(args, session),
+        Command::Resume(args) => resume::run(args, session),
+        Command::Cancel(args) => cancel::run(args, session),
         Command::Status(args) => status::run(args, session, ui),
         Command::Log(args) => log::run(args, session, ui),
         Command::Export(args) => export::run(args, session, ui),
@@ -67,10 +79,18 @@ struct Open {
     gates: Vec<StepKey>,
     held: Vec<(StepKey, String)>,
     done: bool,
+    /// What has to be attested to claim the first ready one.
+    attest: Vec<CriterionId>,
     /// A tie among the ready ones, in words.
     tie: Option<String>,
     /// Who may decide the first pending gate, where not everybody may.
     deciders: Option<String>,
+    /// A person suspects a duplicate, and nobody has decided.
+    under_review: bool,
+    /// The first open blocker that holds something.
+    blocker: Option<CriterionId>,
+    /// The item takes no more work; where it lives on, if somewhere.
+    ended: Option<Option<ItemId>>,
 }
 
 impl Open {
@@ -78,10 +98,13 @@ impl Open {
         let ItemFold { workflow, state, .. } = fold;
         let schedule = Schedule::of(workflow, state);
         let key = |at: usize| workflow.steps()[at].key.clone();
-        let (mut gates, mut held) = (Vec::new(), Vec::new());
+        let (mut gates, mut held, mut blocker) = (Vec::new(), Vec::new(), None);
         for (at, answer) in schedule.answers.iter().enumerate() {
             match answer {
                 Answer::PendingGate(_) => gates.push(key(at)),
+                Answer::Held { hold: Hold::Blockers(ids), .. } if blocker.is_none() => {
+                    blocker = ids.first().cloned();
+                }
                 Answer::InProgress(_) => {
                     let claim = state.steps[at].current().and_then(|a| a.claim.as_ref());
                     held.push((key(at), claim.map(|c| c.executor.to_string()).unwrap_or_default()));
@@ -94,6 +117,8 @@ impl Open {
                 | Answer::Waiting => {}
             }
         }
+        let first = schedule.ready.first().map(|&at| &workflow.steps()[at].definition);
+        let attest = first.map(|first| first.entry.iter().map(|c| c.id.clone()).collect());
         let deciders = gates.first().and_then(|gate| deciders(workflow, gate));
         Self {
             ready: schedule.ready.iter().map(|&at| key(at)).collect(),
@@ -101,7 +126,11 @@ impl Open {
             held,
             done: schedule.done.iter().all(|done| *done),
             deciders,
+            attest: attest.unwrap_or_default(),
             tie: tie(workflow, &schedule.ready),
+            under_review: state.phase == ItemPhase::Active && state.review.flagged.is_some(),
+            blocker,
+            ended: state.ended.as_ref().map(|_| state.review.survivor.clone()),
         }
     }
 
@@ -218,7 +247,11 @@ fn onwards(item: &ItemId, open: &Open, asks: &Asks<'_>) -> Vec<Next> {
         return vec![asks.named(next(words)).with(["--outcome", "…"])];
     }
     if let Some(step) = open.ready.first() {
-        let claim = next(["claim", "--work-item", item.as_str(), "--step", step.as_str()]);
+        let mut claim = next(["claim", "--work-item", item.as_str(), "--step", step.as_str()]);
+        if !open.attest.is_empty() {
+            let all: Vec<&str> = open.attest.iter().map(CriterionId::as_str).collect();
+            claim = claim.with(["--attest".to_owned(), all.join(",")]);
+        }
         return vec![asks.held().unwrap_or_else(|| asks.named(claim))];
     }
     if let Some(gate) = open.gates.first() {
@@ -229,10 +262,40 @@ fn onwards(item: &ItemId, open: &Open, asks: &Asks<'_>) -> Vec<Next> {
             None => approve,
         }];
     }
+    if let Some(survivor) = &open.ended {
+        return vec![next(["status", survivor.as_ref().unwrap_or(item).as_str()])];
+    }
     if open.done {
         return vec![next(["verify"])];
     }
+    if open.under_review {
+        return vec![clear_review(item)];
+    }
+    if let Some(blocker) = &open.blocker {
+        return vec![resolve_blocker(item, blocker).note("once it is gone")];
+    }
     vec![next(["status", item.as_str()])]
+}
+
+/// The attempts that an act took from their holders.
+fn released<T>(receipt: &Receipt<T>) -> Vec<AttemptId> {
+    let taken = receipt.events.iter().filter(|s| s.event.kind() == EventKind::ClaimReleased);
+    taken.filter_map(|sealed| sealed.event.attempt_id.clone()).collect()
+}
+
+/// Void steps by the attempt that no longer counts; a rejected gate goes without saying.
+fn void_words(void: &[VoidStep], gate: Option<&StepKey>) -> String {
+    let word = |step: &VoidStep| match &step.attempt_id {
+        Some(attempt) => attempt.to_string(),
+        None => step.key.to_string(),
+    };
+    let words: Vec<String> = void.iter().filter(|step| Some(&step.key) != gate).map(word).collect();
+    words.join(", ")
+}
+
+/// Any things by name, at most some of them.
+fn listed<T: ToString>(things: &[T]) -> String {
+    things.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// `NAME` or `NAME@VERSION`.

@@ -4,19 +4,21 @@ use chrono::{DateTime, Utc};
 
 use super::super::Reply;
 use super::super::args::{SortArg, StatusArgs};
-use super::super::error::{Failure, next, refusal};
+use super::super::error::{Failure, clear_review, next, overturn, refusal};
 use super::super::session::Session;
 use super::super::ui::{Line, Ui, clock, count, grouped, plain, shell, short, span};
 use super::super::view::{
     HolderView, ItemView, PortfolioItem, PortfolioView, StoppedItem, WhyNotFact, WhyNotView,
 };
 use super::which::Which;
-use super::{Asks, Open, names, onwards};
+use super::{Asks, Open, listed, names, onwards};
+use crate::domain::decide::{POLICY_REASON, awaits_policy};
 use crate::domain::id::{ItemId, StepKey};
 use crate::domain::refusal::Refusal;
-use crate::domain::schedule::{Answer, Hold, Schedule};
+use crate::domain::schedule::{self, Answer, Hold, Schedule};
 use crate::domain::state::Imported;
 use crate::domain::status::Status;
+use crate::domain::transition::ItemPhase;
 use crate::ledger::{ItemFold, Portfolio, Row, Stopped};
 use crate::report::{self, ItemReport, StepReport};
 
@@ -52,7 +54,12 @@ pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
     let fold = snapshot.known_item(&item).map_err(|error| session.ledger_failure(&error))?;
     match &args.why_not {
         Some(step) => why_not(&fold, step, &Asks::reading(&ledger, session)),
-        None => Ok(one(&fold, &Asks::reading(&ledger, session))),
+        None => {
+            let fail = |error| session.ledger_failure(&error);
+            let survivor = snapshot.survivor(&fold).map_err(fail)?;
+            let by_policy = awaits_policy(snapshot.ledger().map_err(fail)?, &fold.state);
+            Ok(one(&fold, survivor, by_policy, &Asks::reading(&ledger, session)))
+        }
     }
 }
 
@@ -84,6 +91,19 @@ pub(super) fn portfolio_item(row: &Row) -> PortfolioItem {
         owner: row.owner.clone(),
         priority: row.priority,
         labels: row.labels.clone(),
+        survivor: row.survivor.clone(),
+        open_blockers: row.open_blockers,
+    }
+}
+
+/// Items that cannot be read are named, never left out.
+pub(super) fn name_stopped(reply: &mut Reply, stopped: &[Stopped]) {
+    for stopped in stopped {
+        let text =
+            format!("{}\tstopped\t{} {}\n", stopped.id, stopped.stop.path, stopped.stop.what);
+        reply.quiet.push_str(&text);
+        let what = format!("{} {}", stopped.stop.path, plain(&stopped.stop.what));
+        reply.warnings.push((format!("{} is stopped: {what}", stopped.id), None));
     }
 }
 
@@ -151,13 +171,7 @@ fn everything(
         let how = if args.limit.is_some() { String::new() } else { format!(": {}", shell(&all)) };
         reply.lines.push(Line::Text(format!("… and {left} more{how}")));
     }
-    for stopped in &stopped {
-        let text =
-            format!("{}\tstopped\t{} {}\n", stopped.id, stopped.stop.path, stopped.stop.what);
-        reply.quiet.push_str(&text);
-        let what = format!("{} {}", stopped.stop.path, plain(&stopped.stop.what));
-        reply.warnings.push((format!("{} is stopped: {what}", stopped.id), None));
-    }
+    name_stopped(&mut reply, &stopped);
     if total == 0 && stopped.is_empty() {
         if items > 0 {
             let text = format!("none of {} fits", count(items, "item"));
@@ -200,7 +214,10 @@ fn cells(row: &Row, now: DateTime<Utc>) -> Vec<String> {
         .map(|(attempt, by, _)| format!("● {} {by}", attempt.key()))
         .collect();
     let more = row.in_progress.len().saturating_sub(3);
-    let mut now_cell = holders.join(", ");
+    let mut now_cell = match &row.survivor {
+        Some(survivor) => format!("→ {survivor}"),
+        None => holders.join(", "),
+    };
     if more > 0 {
         now_cell.push_str(&format!(" +{more}"));
     }
@@ -261,18 +278,20 @@ fn compare(a: &Row, b: &Row, sort: SortArg) -> std::cmp::Ordering {
     order.then_with(|| a.id.cmp(&b.id))
 }
 
-fn one(fold: &ItemFold, asks: &Asks<'_>) -> Reply {
+/// Shows one item; `survivor` is where it lives on in the end, `by_policy` that it waits for a
+/// review that nobody asked for by name.
+fn one(fold: &ItemFold, survivor: Option<ItemId>, by_policy: bool, asks: &Asks<'_>) -> Reply {
     let session = asks.session;
     let report = report::item(&fold.workflow, &fold.state);
     let mut reply = Reply::new("status", &ItemView { item: report.clone() });
-    let now = session.now();
     reply.quiet = format!("{}\t{}\n", report.work_item_id, report.status);
     let round = if report.round > 1 { format!(", round {}", report.round) } else { String::new() };
+    let owner = report.owner.as_ref().map(|owner| format!(" · owner {owner}"));
     reply.lines.push(Line::Text(format!(
-        "{}  {} · {}{round} · {} of {} done · {}@{} · {}",
+        "{}  {} · {}{round} · {} of {} done · {}@{} · {}{}",
         report.work_item_id,
         short(&report.title, 80),
-        report.status,
+        ended_words(fold.state.phase, survivor.as_ref(), &report.status),
         report.steps_done,
         report.steps_total,
         report.workflow.name,
@@ -280,21 +299,20 @@ fn one(fold: &ItemFold, asks: &Asks<'_>) -> Reply {
         match report.baseline {
             crate::domain::event::Baseline::Pre => "provisional, not integrated",
             crate::domain::event::Baseline::Post => "integrated",
-        }
+        },
+        owner.unwrap_or_default(),
     )));
     reply.lines.push(Line::Blank);
     step_rows(&mut reply.lines, &report, session);
     reply.lines.push(Line::Blank);
-    if let Some(review) = &report.review {
-        let at = clock(review.at, now, &session.config);
-        let what = format!("{} flagged it at {at}: \"{}\"", review.by, short(&review.reason, 120));
-        reply.lines.push(Line::Row(vec!["why here".into(), what]));
-    } else if let Some(back) = &report.last_return {
-        let at = clock(back.at, now, &session.config);
-        let gate = back.gate.as_ref().map(|gate| format!("rejected {}", gate.key()));
-        let gate = gate.unwrap_or_else(|| "sent it back".into());
-        let what = format!("{} {gate} at {at}: \"{}\"", back.by, short(&back.reason, 120));
-        reply.lines.push(Line::Row(vec!["why here".into(), what]));
+    why_here(&mut reply.lines, &report, by_policy, session);
+    blocked(&mut reply.lines, fold, &report, session);
+    if report.rework.count > 0 {
+        let what = format!("{}: {}", count(report.rework.count, "time"), reworked(&report));
+        reply.lines.push(Line::Row(vec!["rework".into(), what]));
+    }
+    if !report.linked.is_empty() {
+        reply.lines.push(Line::Row(vec!["related".into(), listed(&report.linked)]));
     }
     let open = Open::of(fold);
     for step in report.steps.iter().filter(|step| step.state == "held").take(3) {
@@ -303,25 +321,111 @@ fn one(fold: &ItemFold, asks: &Asks<'_>) -> Reply {
     if matches!(reply.lines.last(), Some(Line::Blank)) {
         reply.lines.pop();
     }
-    let own = session.asker().executor;
-    let held = open.held.iter().find(|(_, by)| own.as_ref().is_none_or(|own| own == by));
-    if report.review.is_some() {
-        let clear = ["review", "clear", "--work-item", report.work_item_id.as_str()];
-        reply.next = vec![next(clear).with(["--rationale", "…"])];
+    let item = &report.work_item_id;
+    if open.ended.is_some() {
+        reply.next.extend(survivor.map(|survivor| next(["status", survivor.as_str()])));
+        if matches!(fold.state.phase, ItemPhase::Merged | ItemPhase::Closed) {
+            reply.next.push(overturn(item));
+        }
         return reply;
     }
+    if open.under_review || by_policy {
+        reply.next = vec![clear_review(item)];
+        return reply;
+    }
+    let own = session.asker().executor;
+    let held = open.held.iter().find(|(_, by)| own.as_ref().is_none_or(|own| own == by));
     reply.next = match held {
         Some((step, _)) => {
-            let id = report.work_item_id.as_str();
-            let words = ["complete", "--work-item", id, "--step", step.as_str()];
+            let words = ["complete", "--work-item", item.as_str(), "--step", step.as_str()];
             vec![next(words).with(["--outcome", "…"])]
         }
-        None => onwards(&report.work_item_id, &open, asks)
+        None => onwards(item, &open, asks)
             .into_iter()
             .filter(|next| next.argv.get(1).is_none_or(|verb| verb != "status"))
             .collect(),
     };
     reply
+}
+
+/// Why an item stands where it stands.
+fn why_here(lines: &mut Vec<Line>, report: &ItemReport, by_policy: bool, session: &Session) {
+    let at = |at| clock(at, session.now(), &session.config);
+    let mut say = |what: String| lines.push(Line::Row(vec!["why here".into(), what]));
+    if let Some(ended) = &report.ended {
+        let (how, by) = (&ended.how, &ended.by);
+        say(format!("{by} {how} it at {}: \"{}\"", at(ended.at), short(&ended.reason, 120)));
+    } else if let Some(review) = &report.review {
+        let reason = short(&review.reason, 120);
+        say(format!("{} flagged it at {}: \"{reason}\"", review.by, at(review.at)));
+        if !review.suspects.is_empty() {
+            lines.push(Line::Row(vec!["may repeat".into(), listed(&review.suspects)]));
+        }
+    } else if by_policy {
+        say(POLICY_REASON.to_owned());
+    } else if let Some(back) = &report.last_return {
+        let gate = back.gate.as_ref().map(|gate| format!("rejected {}", gate.key()));
+        let gate = gate.unwrap_or_else(|| format!("sent it back to {}", back.to));
+        say(format!("{} {gate} at {}: \"{}\"", back.by, at(back.at), short(&back.reason, 120)));
+    }
+    if let Some(resumed) = &report.resumed {
+        let (by, when) = (&resumed.by, at(resumed.at));
+        let what = format!("by {by} at {when}: \"{}\"", short(&resumed.reason, 120));
+        lines.push(Line::Row(vec!["resumed".into(), what]));
+    }
+}
+
+/// What holds an item from outside, and for how long it was blocked in all.
+fn blocked(lines: &mut Vec<Line>, fold: &ItemFold, report: &ItemReport, session: &Session) {
+    let now = session.now();
+    let open: Vec<_> = report.blockers.iter().filter(|b| b.resolved_at.is_none()).collect();
+    for blocker in open.iter().take(3).filter(|_| report.ended.is_none()) {
+        let what = format!(
+            "{} ({}) holds {} for {}, owned by {}: \"{}\"",
+            blocker.blocker_id,
+            short(&blocker.blocker_type, 30),
+            super::blocker::held(blocker),
+            span((now - blocker.declared_at).num_seconds()),
+            blocker.owner,
+            short(&blocker.notes, 100)
+        );
+        lines.push(Line::Row(vec!["blocked".into(), what]));
+    }
+    if !report.blockers.is_empty() {
+        let all = span(fold.state.blocked_until(now).num_seconds());
+        let of = count(report.blockers.len(), "blocker");
+        let what = format!("{all} in all, {of}, {} open", open.len());
+        lines.push(Line::Row(vec!["blocked for".into(), what]));
+    }
+}
+
+/// `T005 (2), T007; "an album needs an owner" (2)`.
+fn reworked(report: &ItemReport) -> String {
+    let times = |count: usize| if count > 1 { format!(" ({count})") } else { String::new() };
+    let rework = &report.rework;
+    let steps: Vec<String> = rework
+        .by_step
+        .iter()
+        .take(8)
+        .map(|step| format!("{}{}", step.step_key, times(step.count)))
+        .collect();
+    let more = rework.by_step.len() - steps.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let reasons: Vec<String> = rework
+        .by_reason
+        .iter()
+        .take(3)
+        .map(|one| format!("\"{}\"{}", short(&one.reason, 60), times(one.count)))
+        .collect();
+    format!("{}{more}; {}", steps.join(", "), reasons.join(", "))
+}
+
+/// The status, with where the item lives on.
+fn ended_words(phase: ItemPhase, survivor: Option<&ItemId>, status: &str) -> String {
+    match survivor {
+        Some(_) => schedule::ended_words(phase, survivor),
+        None => status.to_owned(),
+    }
 }
 
 /// What a held step still needs.
@@ -383,6 +487,10 @@ fn step_rows(lines: &mut Vec<Line>, report: &ItemReport, session: &Session) {
         }
         if step.round > 1 {
             detail.push(format!("round {}", step.round));
+        }
+        let over = matches!(step.state.as_str(), "done" | "imported" | "skipped");
+        if let Some(role) = step.role.as_ref().filter(|_| !over) {
+            detail.push(format!("role {role}"));
         }
         if waits {
             detail.push(names(&step.waits_for, 4));
@@ -532,8 +640,13 @@ fn facts(fold: &ItemFold, schedule: &Schedule, at: usize) -> Vec<WhyNotFact> {
             }
             Hold::Item { .. } => say("item", hold.reason(workflow).1, Vec::new()),
             Hold::Blockers(ids) => {
-                let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-                say("blocker", ids.join(", "), Vec::new());
+                for blocker in state.blockers.iter().filter(|blocker| ids.contains(&blocker.id)) {
+                    let what = format!(
+                        "{} ({}), owned by {}: \"{}\"",
+                        blocker.id, blocker.kind, blocker.owner, blocker.notes
+                    );
+                    say("blocker", what, Vec::new());
+                }
             }
             Hold::Constraint { constraint, by, in_progress } => {
                 let how = if *in_progress { "is in progress" } else { "is ready and goes first" };

@@ -60,6 +60,19 @@ pub(super) fn ask(
     judged.map_err(|error| session.ledger_failure(&error))
 }
 
+/// Judges an ask and records nothing: what `--dry-run` shows.
+pub(super) fn look(
+    session: &Session,
+    act: &super::super::session::Act,
+    item: &ItemId,
+    ask: &Ask,
+) -> Result<Decided, Failure> {
+    act.ledger
+        .snapshot()
+        .and_then(|snapshot| snapshot.decide(item, ask, &act.moment))
+        .map_err(|error| session.ledger_failure(&error))
+}
+
 /// The attempt that an earlier request queued: the same answer again (R1).
 fn queued_by(fold: &ItemFold, seen: &RequestSeen) -> Option<AttemptId> {
     let first = seen.attempt.as_ref()?;

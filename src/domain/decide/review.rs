@@ -285,8 +285,7 @@ fn survives(room: &Room<'_>, other: &ItemId, verb: &'static str) -> Result<(), R
                 item: room.item(),
                 other: other.clone(),
                 phase: known.phase,
-                // Not back to where it comes from.
-                survivor: known.survivor.clone().filter(|id| *id != room.state.id),
+                survivor: known.survivor.clone(),
                 verb,
             })
         }

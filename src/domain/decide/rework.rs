@@ -39,7 +39,7 @@ pub(super) fn decide(room: &Room<'_>, ask: &Rework) -> Result<Decided, Refusal> 
         facts.len(),
         None,
         None,
-        outcome("sent-back", format!("to {}: {}", ask.return_to, flow::brief(&ask.reason))),
+        outcome("returned", format!("to {}: {}", ask.return_to, flow::brief(&ask.reason))),
         format!("rework {}", ask.return_to),
         links,
         EventData::ReworkRequested(ReworkRequested {
