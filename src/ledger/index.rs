@@ -35,9 +35,8 @@ const WORTH_KEEPING: usize = 32;
 /// With more items to fold than this, several threads do it.
 const WORTH_SHARING: usize = 128;
 
-/// How many items a thread folds before it opens the repository anew: libgit2 keeps every part of
-/// a pack mapped that it has read.
-const BEFORE_REOPENING: usize = 128;
+/// How many items a thread folds before it tells how far it is.
+const BEFORE_TELLING: usize = 128;
 
 /// One item in the portfolio.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,13 +269,13 @@ impl Snapshot<'_> {
             let running: Vec<_> = workers
                 .into_iter()
                 .map(|(store, cache, seen, share)| {
-                    let pass = move || pass(store, &cache, (tip, root), &seen, share, |_| ());
+                    let pass = move || pass(&store, &cache, (tip, root), &seen, share, |_| ());
                     scope.spawn(pass)
                 })
                 .collect();
             // All are about equally fast.
             let told = |done: usize| progress::tell("items", done * threads, of);
-            let mut all = pass(self.store.twin()?, self.cache, (tip, root), &self.seen, own, told)?;
+            let mut all = pass(self.store, self.cache, (tip, root), &self.seen, own, told)?;
             for worker in running {
                 match worker.join() {
                     Ok(folded) => all.extend(folded?),
@@ -299,23 +298,20 @@ impl Snapshot<'_> {
 
 /// One thread's share of a pass over many items.
 fn pass(
-    mut store: Store,
+    store: &Store,
     cache: &Cache,
     (tip, root): (Oid, Oid),
     seen: &Option<Seen>,
-    mut share: Vec<Task>,
+    share: Vec<Task>,
     told: impl Fn(usize),
 ) -> Result<Vec<(Task, Folded)>, LedgerError> {
     let mut folded = Vec::with_capacity(share.len());
-    while !share.is_empty() {
-        let later = share.split_off(share.len().min(BEFORE_REOPENING));
-        let snapshot = Snapshot::bare(&store, cache, tip, root, seen.clone());
-        for task in share {
-            folded.push(snapshot.row(task, Keep::Nothing)?);
+    let snapshot = Snapshot::bare(store, cache, tip, root, seen.clone());
+    for task in share {
+        if folded.len() % BEFORE_TELLING == 0 {
+            told(folded.len());
         }
-        told(folded.len());
-        share = later;
-        store = store.twin()?;
+        folded.push(snapshot.row(task, Keep::Nothing)?);
     }
     Ok(folded)
 }

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flate2::bufread::ZlibDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 use git2::{ObjectType, Oid};
 
 use super::object::{BadObject, LIMIT};
@@ -19,6 +18,13 @@ const CHAIN: usize = 4096;
 
 /// How many bytes of bases are kept: the next object of a chain stands on one of them.
 const BASES: usize = 16 << 20;
+
+/// How much of a pack is read at once: most objects of a ledger are smaller, and so are some of
+/// their neighbours.
+const WINDOW: usize = 8 << 10;
+
+/// How many ids of an index are read at once: a page of them.
+const BLOCK: u32 = 200;
 
 /// What comes after the last entry of a pack.
 const TRAILER: u64 = 20;
@@ -46,7 +52,48 @@ struct Known {
     packs: Vec<Arc<Pack>>,
     /// Indexes that cannot be used: an object that is nowhere else may be in their packs.
     unusable: BTreeMap<PathBuf, BadObject>,
+    desk: Desk,
+}
+
+/// What reading one object leaves for the next.
+#[derive(Debug)]
+struct Desk {
     bases: Bases,
+    inflater: Decompress,
+    window: Window,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        let inflater = Decompress::new(true);
+        Self { bases: Bases::default(), inflater, window: Window::default() }
+    }
+}
+
+/// The part of a pack that was read last.
+#[derive(Debug, Default)]
+struct Window {
+    pack: u64,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// The bytes from a place on: at least so many, unless the pack ends before.
+    fn at(&mut self, pack: &Pack, offset: u64, least: usize) -> Result<&[u8], Fault> {
+        let skip = usize::try_from(offset.wrapping_sub(self.offset)).unwrap_or(usize::MAX);
+        let rest = self.bytes.len().saturating_sub(skip);
+        if self.pack != pack.id || offset < self.offset || rest < least {
+            // Nothing is known while the read may fail.
+            self.pack = 0;
+            self.bytes.resize(WINDOW, 0);
+            let read = pack.bytes(offset, &mut self.bytes)?;
+            self.bytes.truncate(read);
+            (self.pack, self.offset) = (pack.id, offset);
+            return Ok(&self.bytes);
+        }
+        Ok(&self.bytes[skip..])
+    }
 }
 
 /// An object's type and content, shared with those that stand on it.
@@ -93,7 +140,7 @@ impl Packs {
                 let pack = known.packs[at].clone();
                 let read = match pack.find(oid) {
                     Ok(None) => continue,
-                    Ok(Some(offset)) => pack.object(oid, offset, &mut known.bases),
+                    Ok(Some(offset)) => pack.object(oid, offset, &mut known.desk),
                     Err(fault) => Err(fault),
                 };
                 match read {
@@ -223,10 +270,10 @@ impl Pack {
     }
 
     /// What an entry is.
-    fn entry(&self, at: u64) -> Result<Entry, Fault> {
-        let mut head = [0; 64];
-        let length = self.bytes(at, &mut head)?;
-        let mut bytes = head[..length].iter();
+    fn entry(&self, at: u64, window: &mut Window) -> Result<Entry, Fault> {
+        let head = window.at(self, at, 64)?;
+        let length = head.len();
+        let mut bytes = head.iter();
         let next =
             |bytes: &mut std::slice::Iter<'_, u8>| bytes.next().copied().ok_or_else(|| self.bad());
         let mut byte = next(&mut bytes)?;
@@ -283,38 +330,28 @@ impl Pack {
     }
 
     /// Inflates so many bytes from a place.
-    fn inflate(&self, at: u64, size: u64) -> Result<Vec<u8>, Fault> {
-        struct At<'p> {
-            pack: &'p Pack,
-            offset: u64,
-            fault: Option<Fault>,
-        }
-        impl Read for At<'_> {
-            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-                match self.pack.bytes(self.offset, buffer) {
-                    Ok(read) => {
-                        self.offset += read as u64;
-                        Ok(read)
-                    }
-                    Err(fault) => {
-                        self.fault = Some(fault);
-                        Err(std::io::Error::other("the pack cannot be read"))
-                    }
-                }
+    fn inflate(&self, mut at: u64, size: u64, desk: &mut Desk) -> Result<Vec<u8>, Fault> {
+        let size = usize::try_from(size).map_err(|_| self.bad())?;
+        let mut content = Vec::with_capacity(size.min(1 << 20) + 1);
+        desk.inflater.reset(true);
+        loop {
+            let packed = desk.window.at(self, at, 1)?;
+            let (read, made) = (desk.inflater.total_in(), content.len());
+            let state = desk
+                .inflater
+                .decompress_vec(packed, &mut content, FlushDecompress::None)
+                .map_err(|_| self.bad())?;
+            let read = desk.inflater.total_in() - read;
+            at += read;
+            match state {
+                Status::StreamEnd if content.len() == size => return Ok(content),
+                // It is too short, too long, or the pack ends in it.
+                Status::StreamEnd => return Err(self.bad()),
+                _ if content.len() > size => return Err(self.bad()),
+                _ if content.len() == content.capacity() => content.reserve(1 << 20),
+                _ if read == 0 && content.len() == made => return Err(self.bad()),
+                _ => {}
             }
-        }
-        let whole = usize::try_from(size).unwrap_or(0).min(1 << 20);
-        let reader = At { pack: self, offset: at, fault: None };
-        let mut decoder =
-            ZlibDecoder::new(BufReader::with_capacity(whole.clamp(256, 16 << 10), reader));
-        let mut content = Vec::with_capacity(whole + 1);
-        let read = decoder.by_ref().take(size + 1).read_to_end(&mut content);
-        if let Some(fault) = decoder.get_mut().get_mut().fault.take() {
-            return Err(fault);
-        }
-        match read {
-            Ok(_) if content.len() as u64 == size => Ok(content),
-            _ => Err(self.bad()),
         }
     }
 
@@ -323,25 +360,28 @@ impl Pack {
         &self,
         oid: Oid,
         offset: u64,
-        bases: &mut Bases,
+        desk: &mut Desk,
     ) -> Result<(ObjectType, Vec<u8>), Fault> {
         let mut deltas = Vec::new();
         let mut at = offset;
         let (mut kind, mut content) = loop {
-            if let Some(base) = bases.kept.get(&(self.id, at)) {
+            if let Some(base) = desk.bases.kept.get(&(self.id, at)) {
                 break base.clone();
             }
-            match self.entry(at)? {
+            match self.entry(at, &mut desk.window)? {
                 Entry::Whole(kind, size, data) => {
-                    let content = (kind, Arc::new(self.inflate(data, size)?));
-                    bases.keep(self.id, at, &content);
+                    let content = (kind, Arc::new(self.inflate(data, size, desk)?));
+                    // Most objects carry no other, and it is not known before which do.
+                    if !deltas.is_empty() {
+                        desk.bases.keep(self.id, at, &content);
+                    }
                     break content;
                 }
                 Entry::Delta(base, size, data) => {
                     if deltas.len() == CHAIN {
                         return Err(self.bad());
                     }
-                    deltas.push((at, self.inflate(data, size)?));
+                    deltas.push((at, self.inflate(data, size, desk)?));
                     at = base;
                 }
             }
@@ -349,7 +389,7 @@ impl Pack {
         while let Some((at, delta)) = deltas.pop() {
             let patched = patch(&content, &delta).ok_or_else(|| self.bad())?;
             (kind, content) = (kind, Arc::new(patched));
-            bases.keep(self.id, at, &(kind, content.clone()));
+            desk.bases.keep(self.id, at, &(kind, content.clone()));
         }
         let content = Arc::unwrap_or_clone(content);
         if Oid::hash_object(kind, &content).ok() != Some(oid) {
@@ -391,39 +431,74 @@ impl Index {
         Fault::Bad { file: self.path.clone(), why: BadObject::Index }
     }
 
-    fn bytes(&self, offset: u64, length: usize) -> Result<Vec<u8>, Fault> {
-        let mut buffer = vec![0; length];
-        match read_at(&self.file, &mut buffer, offset) {
-            Ok(read) if read == length => Ok(buffer),
+    /// Fills a buffer from a place.
+    fn bytes(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        match read_at(&self.file, buffer, offset) {
+            Ok(read) if read == buffer.len() => Ok(()),
             Ok(_) => Err(self.bad()),
             Err(error) => Err(Fault::Io { file: self.path.clone(), error }),
         }
     }
 
     /// The offset that stands beside an id.
+    ///
+    /// Ids are digests and lie evenly, so where one must be can be told to within a block; where
+    /// two guesses missed, halving ends the search in any index.
     fn find(&self, oid: Oid) -> Result<Option<u64>, Fault> {
         let id = oid.as_bytes();
         let first = usize::from(id[0]);
         let mut low = first.checked_sub(1).map_or(0, |before| self.fanout[before]);
         let mut high = self.fanout[first];
         let (table, width, skip) = if self.first_version { (1024, 24, 4) } else { (1032, 20, 0) };
-        let place = |n: u32| table + u64::from(n) * width;
-        while high - low > 64 {
-            let middle = low + (high - low) / 2;
-            let entry = self.bytes(place(middle) + skip, 20)?;
-            if entry.as_slice() <= id { low = middle } else { high = middle }
-        }
-        let entries = self.bytes(place(low), (high - low) as usize * width as usize)?;
-        let mut entries = entries.chunks_exact(width as usize).zip(low..);
-        let skip = skip as usize;
-        let Some((entry, n)) = entries.find(|(entry, _)| entry[skip..skip + 20] == *id) else {
-            return Ok(None);
+        let own = |entry: &[u8]| u64::from(number(&entry[skip + 1..skip + 5]));
+        let wanted = u64::from(number(&id[1..5]));
+        // The ids of this first byte, as four bytes after it.
+        let (mut least, mut most) = (0, 1 << 32);
+        let mut block = Vec::new();
+        let mut guesses = 0;
+        let (n, entry) = loop {
+            if low >= high {
+                return Ok(None);
+            }
+            let room = u64::from(high - low);
+            let guess = match guesses {
+                0 | 1 => wanted.saturating_sub(least) * room / u64::max(most - least, 1),
+                _ => room / 2,
+            };
+            guesses += 1;
+            let guess = low + u32::try_from(guess.min(room)).unwrap_or(0);
+            let start = guess.saturating_sub(BLOCK / 2).max(low);
+            let count = BLOCK.min(high - start);
+            block.resize(count as usize * width, 0);
+            self.bytes(table + u64::from(start) * width as u64, &mut block)?;
+            let at = |n: u32| {
+                let n = n as usize * width;
+                &block[n..n + width]
+            };
+            let order = |n: u32| at(n)[skip..skip + 20].cmp(id);
+            if order(0).is_gt() {
+                (high, most) = (start, own(at(0)) + 1);
+            } else if order(count - 1).is_lt() {
+                (low, least) = (start + count, own(at(count - 1)));
+            } else {
+                let (mut from, mut to) = (0, count);
+                while from < to {
+                    let middle = from + (to - from) / 2;
+                    if order(middle).is_lt() { from = middle + 1 } else { to = middle }
+                }
+                if from == count || order(from).is_ne() {
+                    return Ok(None);
+                }
+                break (start + from, at(from));
+            }
         };
         if self.first_version {
             return Ok(Some(u64::from(number(&entry[..4]))));
         }
         let count = u64::from(self.fanout[255]);
-        let offset = number(&self.bytes(1032 + count * 24 + u64::from(n) * 4, 4)?);
+        let mut offset = [0; 4];
+        self.bytes(1032 + count * 24 + u64::from(n) * 4, &mut offset)?;
+        let offset = number(&offset);
         if offset & 0x8000_0000 == 0 {
             return Ok(Some(u64::from(offset)));
         }
@@ -432,8 +507,9 @@ impl Index {
         if far + 8 + 40 > self.size {
             return Err(self.bad());
         }
-        let far = self.bytes(far, 8)?;
-        Ok(Some(u64::from(number(&far[..4])) << 32 | u64::from(number(&far[4..]))))
+        let mut offset = [0; 8];
+        self.bytes(far, &mut offset)?;
+        Ok(Some(u64::from_be_bytes(offset)))
     }
 }
 
@@ -533,6 +609,79 @@ mod tests {
             // Whether it makes sense is for the hash to say.
             let patched = patch(base, &flipped).unwrap_or_default();
             assert!(patched.len() <= 255, "bit {bit}");
+        }
+    }
+
+    /// An index of these ids, each with its place among them as its offset.
+    fn index(folder: &Path, first_version: bool, ids: &[[u8; 20]]) -> Index {
+        let begin = |byte: u8| ids.iter().filter(|id| id[0] <= byte).count() as u32;
+        let fanout: Vec<u8> = (0..=255).flat_map(|byte| begin(byte).to_be_bytes()).collect();
+        let offset = |n: usize| (n as u32).to_be_bytes();
+        let mut bytes = Vec::new();
+        if first_version {
+            bytes.extend(fanout);
+            for (n, id) in ids.iter().enumerate() {
+                bytes.extend(offset(n));
+                bytes.extend(id);
+            }
+        } else {
+            bytes.extend(b"\xfftOc\0\0\0\x02");
+            bytes.extend(fanout);
+            bytes.extend(ids.iter().flatten());
+            bytes.extend(vec![0; ids.len() * 4]);
+            bytes.extend((0..ids.len()).flat_map(offset));
+        }
+        bytes.extend([0; 40]);
+        let path = folder.join(format!("{first_version}-{}.idx", ids.len()));
+        std::fs::write(&path, bytes).expect("a file");
+        Index::open(&path).expect("an index")
+    }
+
+    /// Where ids lie evenly, and where they lie as no guess expects them: every one is found at
+    /// its place, and none that is not there.
+    #[test]
+    fn every_id_of_an_index_is_found_and_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let even = |n: u32| {
+            let digest = crate::domain::id::Digest::of(&n.to_be_bytes()).to_bytes();
+            let mut id = [0; 20];
+            id.copy_from_slice(&digest[..20]);
+            id[0] = 7;
+            id
+        };
+        let mut sets: Vec<Vec<[u8; 20]>> =
+            [0, 1, 2, 199, 200, 201, 5000].map(|count| (0..count).map(even).collect()).to_vec();
+        // All at the lower end, at the upper end, alike in the bytes that are guessed by, and on
+        // both sides of a gap.
+        for (from, shift) in [(0, 0), (u64::MAX - 6000, 0), (1 << 60, 0), (0, 44)] {
+            let id = |n: u64| {
+                let mut id = [7; 20];
+                id[1..9].copy_from_slice(&(from + (n << shift)).to_be_bytes());
+                id
+            };
+            sets.push((1..=3000).chain(3002..=6000).map(id).collect());
+        }
+        for ids in &mut sets {
+            ids.sort_unstable();
+            for first_version in [false, true] {
+                let index = index(folder.path(), first_version, ids);
+                for (n, id) in ids.iter().enumerate() {
+                    let oid = Oid::from_bytes(id).expect("an id");
+                    assert_eq!(index.find(oid).expect("sound"), Some(n as u64), "{id:?}");
+                    for other in [id[19].wrapping_add(1), id[19] ^ 0x80] {
+                        let mut id = *id;
+                        id[19] = other;
+                        let there = ids.binary_search(&id).ok().map(|n| n as u64);
+                        let oid = Oid::from_bytes(&id).expect("an id");
+                        assert_eq!(index.find(oid).expect("sound"), there, "{id:?}");
+                    }
+                }
+                for id in [[0; 20], [7; 20], [255; 20]] {
+                    let there = ids.binary_search(&id).ok().map(|n| n as u64);
+                    let oid = Oid::from_bytes(&id).expect("an id");
+                    assert_eq!(index.find(oid).expect("sound"), there, "{id:?}");
+                }
+            }
         }
     }
 }

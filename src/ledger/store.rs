@@ -108,8 +108,7 @@ impl Store {
         })
     }
 
-    /// The same repository and branch, opened once more: for another thread, and to let go of what
-    /// libgit2 has mapped.
+    /// The same repository and branch, opened once more: for another thread.
     ///
     /// # Errors
     /// When it cannot be opened any more.
