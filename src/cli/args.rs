@@ -881,10 +881,22 @@ impl TableArg {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal verify\n  stepseal verify --since\n  stepseal verify --since \"SIZE ROOT\"\n  stepseal verify --deep --mark \"SIZE ROOT\""
+)]
 pub(super) struct VerifyArgs {
     /// Walk every commit as well
     #[arg(long)]
     pub deep: bool,
+    /// Look only at what came after MARK, or after what this clone verified last
+    #[arg(
+        long,
+        value_name = "MARK",
+        num_args = 0..=1,
+        default_missing_value = "",
+        conflicts_with_all = ["deep", "mark"]
+    )]
+    pub since: Option<String>,
     /// A mark kept elsewhere: SIZE ROOT, as verify prints it
     #[arg(long, value_name = "MARK")]
     pub mark: Vec<String>,

@@ -816,6 +816,9 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
             }
         }
         LedgerError::Paper(_) => fail(Exit::Usage, "too-large-or-invalid"),
+        LedgerError::NeverVerified => fail(Exit::Usage, "never-verified")
+            .then(next(["verify"]).note("all of it, once"))
+            .then(next(["verify", "--since", "MARK"]).note("a mark that was kept elsewhere")),
         LedgerError::Invalid(_) => fail(Exit::Usage, "invalid"),
     }
 }

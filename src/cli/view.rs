@@ -463,7 +463,20 @@ views! {
         corrected: Vec<CorrectedView>,
         signatures: SignaturesView,
         stopped: Vec<ItemId>,
+        /// Where it began, with `--since`: the counts above are of what came after.
+        since: Option<SinceView>,
         not_seen: Vec<String>,
+    }
+
+    /// Where a verification began that did not look at everything.
+    SinceView {
+        mark: Mark,
+        /// The commit that has it.
+        commit: String,
+        /// Seals up to it.
+        seals: u64,
+        /// Links to events of items that did not change since.
+        links: usize,
     }
 
     /// What the signatures come to.

@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use git2::Oid;
-
 use super::batch::derived_files;
 use super::error::LedgerError;
-use super::object::Commit;
+use super::line::Line;
 use super::seen::{self, Arrived, Check, Seen};
 use super::snapshot::Snapshot;
 use super::transact::{Receipt, Repair, Verdict};
 use super::tree::{self, Changes};
-use super::verify::{DOCUMENTS, last_change, sealed_bytes};
+use super::verify::DOCUMENTS;
 use super::{Class, Ledger, VerifyOptions};
 use crate::artifact::{self, Recovery, Restored, Seal};
 use crate::domain::event::{
@@ -118,7 +116,7 @@ impl Ledger {
     fn judge(
         &self,
         snapshot: &Snapshot<'_>,
-        history: &History,
+        history: &History<'_>,
         blame: &Blame,
         item: Option<&ItemId>,
         wanted: &BTreeSet<String>,
@@ -236,7 +234,7 @@ impl Ledger {
     fn plan(
         &self,
         snapshot: &Snapshot<'_>,
-        history: &History,
+        history: &History<'_>,
         blame: &Blame,
         path: &str,
         right: Option<Vec<u8>>,
@@ -250,7 +248,7 @@ impl Ledger {
         }
         let foreign_commit = match named {
             Some(commit) => Some(commit.clone()),
-            None => last_change(&self.store, &history.line, path)?,
+            None => history.line.last_change(path)?,
         };
         let action = if right.is_none() { CorrectionAction::Removed } else { action };
         let found = now.map(|bytes| Digest::of(&bytes));
@@ -259,7 +257,7 @@ impl Ledger {
 
     /// The bytes a write-once file, a seal or a document was sealed with; `None` when no seal
     /// names it, so that it is to go.
-    fn sealed(&self, history: &History, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+    fn sealed(&self, history: &History<'_>, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
         let lost = |what: &str| LedgerError::LedgerStopped {
             found: Box::new(super::Stop::new(path, what)),
         };
@@ -276,7 +274,7 @@ impl Ledger {
             sealed = named.map(|file| file.sha256.clone()).or(sealed);
         }
         let Some(sealed) = sealed else { return Ok(None) };
-        let bytes = sealed_bytes(&self.store, &history.line, path, &sealed)?;
+        let bytes = history.line.sealed_bytes(path, &sealed)?;
         bytes.map(Some).ok_or_else(|| {
             lost("cannot be restored: its sealed bytes are in no commit of this clone")
         })
@@ -305,44 +303,39 @@ impl Ledger {
     ///
     /// A commit whose signature did not hold when it came is `pending` and counts as never
     /// sealed; one that was built upon since cannot be taken out any more.
-    fn history(&self, pending: &BTreeSet<&str>) -> Result<History, LedgerError> {
+    fn history(&self, pending: &BTreeSet<&str>) -> Result<History<'_>, LedgerError> {
         let tip = self.store.tip()?.ok_or(LedgerError::NoLedger)?;
-        let mut line: Vec<(Oid, Commit)> = Vec::new();
-        let mut at = Some(tip);
-        while let Some(oid) = at {
-            let commit = self.store.commit(oid)?;
-            at = commit.parents.first().copied();
-            line.push((oid, commit));
+        let (line, lost) = Line::back(&self.store, tip, |_| false)?;
+        if let Some(lost) = lost {
+            return Err(lost);
         }
-        line.reverse();
         let mut seals: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
         let mut signatures: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
         let mut seen: Option<Seen> = None;
         let mut old = None;
-        for (oid, commit) in &line {
+        for step in &line.steps {
             // A forged seal may chain: only what a sound commit added counts.
             let seal = match (&seen, old) {
-                (Some(seen), Some(old)) => match seen::check_commit(&self.store, seen, old, commit)
-                {
+                (Some(seen), Some(old)) => match seen::check_commit(&self.store, seen, old, step) {
                     Ok(Check::Sealed(Arrived { seal, facts, wrong, .. })) => match wrong {
                         None => Some((*seal, facts)),
-                        Some(_) if pending.contains(oid.to_string().as_str()) => None,
+                        Some(_) if pending.contains(step.oid.to_string().as_str()) => None,
                         Some(_) => Some((*seal, Vec::new())),
                     },
                     Ok(Check::NotOurs | Check::Foreign { .. }) => None,
                     // Bytes that are gone now were there when it was written.
-                    Err(_) => seen::seal_at(&self.store, commit.tree, seen.seq + 1)
+                    Err(_) => seen::seal_at(&self.store, step.tree, seen.seq + 1)
                         .ok()
                         .map(|(seal, _)| (seal, Vec::new())),
                 },
                 _ => {
-                    seen = Seen::trust(&self.store, *oid).ok();
-                    let last = seen::last_seal(&self.store, commit.tree).ok();
+                    seen = Seen::trust(&self.store, step.oid).ok();
+                    let last = seen::last_seal(&self.store, step.tree).ok();
                     last.map(|(seal, _)| (seal, Vec::new()))
                 }
             };
             if let Some((seal, facts)) = seal {
-                let file = |path: &str| tree::file(&self.store, commit.tree, path);
+                let file = |path: &str| tree::file(&self.store, step.tree, path);
                 let bytes = file(&artifact::seal_path(seal.seq))?;
                 seals.extend(bytes.map(|bytes| (seal.seq, bytes)));
                 if seal.signed_by.is_some() {
@@ -353,7 +346,7 @@ impl Ledger {
                     seen.take(&seal, &facts);
                 }
             }
-            old = Some(commit.tree);
+            old = Some(step.tree);
         }
         let items = seals
             .values()
@@ -369,8 +362,8 @@ impl Ledger {
 }
 
 /// The commits of the ledger, oldest first, and its seals as first written.
-struct History {
-    line: Vec<(Oid, Commit)>,
+struct History<'s> {
+    line: Line<'s>,
     seals: BTreeMap<u64, Vec<u8>>,
     /// Beside those that are signed.
     signatures: BTreeMap<u64, Vec<u8>>,

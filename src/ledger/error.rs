@@ -68,6 +68,8 @@ pub enum LedgerError {
     /// The signature would not hold: every reader would refuse the commit.
     #[error("the seal cannot be signed as it should: {0}")]
     Unfit(#[from] Unfit),
+    #[error("this clone remembers no verification to go on from")]
+    NeverVerified,
     #[error("{0}")]
     Invalid(String),
 }

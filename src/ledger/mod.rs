@@ -12,6 +12,7 @@ mod fold;
 mod history;
 mod index;
 mod init;
+mod line;
 mod lock;
 mod object;
 mod pack;
@@ -43,7 +44,7 @@ pub use signatures::{Doubted, SealsOf, Signatures};
 pub use snapshot::{FORMAT, Snapshot};
 pub use store::Place;
 pub use transact::{Receipt, Verdict};
-pub use verify::{Class, Finding, Verified, VerifyOptions};
+pub use verify::{Class, Finding, Since, SinceReport, Verified, VerifyOptions};
 
 use cache::Cache;
 use store::Store;

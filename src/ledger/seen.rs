@@ -6,16 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use git2::Oid;
 use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
 use super::error::{LedgerError, Rewrite, Stop, WayBack};
+use super::line::Step;
 use super::progress;
 use super::signatures;
 use super::store::Store;
 use super::tree::{self, Difference};
-use crate::artifact::{self, HANDOFF, LEDGER_DOC, Mark, SEALS, Seal, WORKFLOWS};
+use crate::artifact::{self, HANDOFF, LEDGER_DOC, Mark, Recovery, SEALS, Seal, WORKFLOWS};
 use crate::domain::id::{Digest, ItemId};
 use crate::domain::keys::{Fact, Keyring};
 
@@ -138,7 +140,7 @@ impl Seen {
             }
             let commit = store.commit(at)?;
             let parent = commit.parents.first().copied();
-            line.push((at, commit));
+            line.push(Step::of(at, &commit));
             match parent {
                 Some(parent) => at = parent,
                 None => return Err(self.rewritten(store, tip)),
@@ -147,23 +149,23 @@ impl Seen {
         let mut before = at;
         let mut root = store.commit(at)?.tree;
         let of = line.len();
-        for (done, (oid, commit)) in line.into_iter().rev().enumerate() {
+        for (done, step) in line.into_iter().rev().enumerate() {
             progress::tell("new commits", done, of);
-            match check_commit(store, &self, root, &commit)? {
+            match check_commit(store, &self, root, &step)? {
                 Check::NotOurs => {}
                 Check::Sealed(Arrived { seal, facts, wrong: None, .. }) => {
                     self.take(&seal, &facts);
                 }
                 Check::Sealed(Arrived { paths, wrong: Some(why), .. })
                 | Check::Foreign { paths, why } => self.foreign.push(Foreign {
-                    commit: oid.to_string(),
+                    commit: step.oid.to_string(),
                     before: before.to_string(),
                     paths,
                     why,
                 }),
             }
-            before = oid;
-            root = commit.tree;
+            before = step.oid;
+            root = step.tree;
         }
         self.tip = tip.to_string();
         Ok(self)
@@ -171,9 +173,19 @@ impl Seen {
 
     /// Moves on to a sound seal; what it restored is no longer foreign.
     pub(super) fn take(&mut self, seal: &Seal, facts: &[Fact]) {
+        let sha256 = Digest::of(&artifact::encode(seal));
+        let (mark, recovery) = (seal.mark(), seal.recovery.as_ref());
+        self.pass(
+            Passed { seq: seal.seq, sha256, mark, timestamp: seal.timestamp, recovery },
+            facts,
+        );
+    }
+
+    /// The same, of a seal that was read before.
+    pub(super) fn pass(&mut self, seal: Passed<'_>, facts: &[Fact]) {
         self.seq = seal.seq;
-        self.seal = Some(Digest::of(&artifact::encode(seal)));
-        self.mark = seal.mark();
+        self.seal = Some(seal.sha256);
+        self.mark = seal.mark;
         self.keys.take(seal.seq, seal.timestamp, facts);
         for restored in seal.recovery.iter().flat_map(|recovery| &recovery.restored) {
             for foreign in &mut self.foreign {
@@ -283,6 +295,15 @@ impl Seen {
     }
 }
 
+/// A sound seal, as far as what was seen moves on by it.
+pub(super) struct Passed<'a> {
+    pub seq: u64,
+    pub sha256: Digest,
+    pub mark: Mark,
+    pub timestamp: DateTime<Utc>,
+    pub recovery: Option<&'a Recovery>,
+}
+
 /// What one commit is.
 pub(super) enum Check {
     /// It leaves `artifacts/` alone.
@@ -310,11 +331,11 @@ pub(super) fn check_commit(
     store: &Store,
     seen: &Seen,
     old_root: Oid,
-    commit: &super::object::Commit,
+    commit: &Step,
 ) -> Result<Check, LedgerError> {
     let folder = |root| tree::find(store, root, "artifacts").map(|found| found.map(|e| e.oid));
     let (old, new) = (folder(old_root)?, folder(commit.tree)?);
-    let merge = commit.parents.len() > 1;
+    let merge = commit.merge;
     if old == new && !merge {
         return Ok(Check::NotOurs);
     }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use git2::Oid;
 
 use super::error::LedgerError;
@@ -47,7 +48,17 @@ pub(super) fn judge(
     signature: Option<&[u8]>,
     facts: &[Fact],
 ) -> Result<(), Wrong> {
-    match (asked(keys, seal, signature.is_some(), facts)?, signature) {
+    let (timestamp, signed_by) = (seal.timestamp, seal.signed_by.as_ref());
+    judge_said(keys, Said { seal: seal.seq, timestamp, signed_by, facts }, bytes, signature)
+}
+
+fn judge_said(
+    keys: &Keyring,
+    said: Said<'_>,
+    bytes: &[u8],
+    signature: Option<&[u8]>,
+) -> Result<(), Wrong> {
+    match (asked(keys, said, signature.is_some())?, signature) {
         (Some(key), Some(signature)) => checked(signature, &key, bytes),
         _ => Ok(()),
     }
@@ -66,26 +77,16 @@ pub(super) fn can_be(keys: &Keyring, seal: &Seal, bytes: &[u8], signature: Optio
 }
 
 /// The key a seal's signature must be of, where it has and needs one.
-fn asked(
-    keys: &Keyring,
-    seal: &Seal,
-    there: bool,
-    facts: &[Fact],
-) -> Result<Option<SshKey>, Wrong> {
-    let key = keys.judge(Said {
-        seal: seal.seq,
-        timestamp: seal.timestamp,
-        signed_by: seal.signed_by.as_ref(),
-        facts,
-    })?;
+fn asked(keys: &Keyring, said: Said<'_>, there: bool) -> Result<Option<SshKey>, Wrong> {
+    let key = keys.judge(said)?;
     match (&key, there) {
         (Some(_), false) => Err(Wrong {
             class: Class::Deleted,
-            what: format!("seal {} says it is signed, and the signature is gone", seal.seq),
+            what: format!("seal {} says it is signed, and the signature is gone", said.seal),
         }),
         (None, true) => Err(Wrong {
             class: Class::Unsealed,
-            what: format!("seal {} does not say it is signed", seal.seq),
+            what: format!("seal {} does not say it is signed", said.seal),
         }),
         _ => Ok(key),
     }
@@ -132,7 +133,7 @@ pub(super) fn keys_at(store: &Store, root: Oid, last: u64) -> Result<Keyring, Le
 }
 
 /// Whether an event's file name says that it changes the keys.
-fn changes_keys(name: &str) -> bool {
+pub(super) fn changes_keys(name: &str) -> bool {
     [EventKind::ActorKeyAdded, EventKind::ActorKeyRevoked]
         .iter()
         .any(|kind| name.ends_with(&format!("-{}.json", kind.name())))
@@ -186,76 +187,95 @@ pub(super) struct Audited {
     pub unsigned: Vec<(u64, u64)>,
 }
 
+/// One seal as far as its signature is judged.
+pub(super) struct Sealing<'a> {
+    pub seq: u64,
+    pub timestamp: DateTime<Utc>,
+    pub signed_by: Option<&'a Fingerprint>,
+}
+
+/// What judging signatures reads, of each seal when it is its turn.
+pub(super) trait Papers {
+    /// What its events say; nothing when one that changes the keys is lost.
+    fn facts(&mut self, seq: u64) -> Option<Vec<Fact>>;
+
+    /// Its bytes.
+    fn seal(&mut self, seq: u64) -> Result<Vec<u8>, LedgerError>;
+
+    /// The signature beside it.
+    fn signature(&mut self, seq: u64) -> Option<Vec<u8>>;
+
+    /// The same as history first had it: the keys a seal changed count although its signature was
+    /// damaged since.
+    fn original(&mut self, seq: u64) -> Option<Vec<u8>>;
+}
+
 /// One signature that is still to be checked.
 struct Open<'a> {
     seal: u64,
-    bytes: &'a [u8],
+    bytes: Vec<u8>,
     key: SshKey,
-    signature: &'a [u8],
+    signature: Vec<u8>,
     by: &'a Fingerprint,
 }
 
-/// Judges every seal in order.
+/// How many signatures are checked at once.
+const TOGETHER: usize = 2048;
+
+/// Judges seals in order, on the keys before the first of them.
 ///
-/// `facts` are the facts of readable events by path; a lost key event ends the judging, because
-/// nothing can be said of what follows. `original` is a signature as history first had it: the
-/// keys a seal changed count although its signature was damaged since.
+/// A lost key event ends the judging, because nothing can be said of what follows.
+///
+/// # Errors
+/// When a seal cannot be read again.
 pub(super) fn audit(
-    seals: &[(Seal, Vec<u8>)],
-    found: &BTreeMap<u64, Vec<u8>>,
-    mut facts: BTreeMap<String, Fact>,
-    mut original: impl FnMut(u64) -> Option<Vec<u8>>,
-) -> Audited {
+    seals: &[Sealing<'_>],
+    mut keys: Keyring,
+    papers: &mut impl Papers,
+) -> Result<Audited, LedgerError> {
     let mut audited = Audited::default();
-    let mut keys = Keyring::default();
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut by: BTreeMap<&Fingerprint, Vec<u64>> = BTreeMap::new();
-    for (seal, bytes) in seals {
-        let mut own = Vec::new();
-        for file in &seal.artifacts {
-            match facts.remove(&file.path) {
-                Some(fact) => own.push(fact),
-                None if changes_keys(&file.path) => return audited,
-                None => {}
+    for &Sealing { seq, timestamp, signed_by } in seals {
+        let Some(facts) = papers.facts(seq) else { return Ok(audited) };
+        audited.judged = seq;
+        let signature = papers.signature(seq);
+        let changes = facts.iter().any(|fact| fact.key.is_some());
+        let said = Said { seal: seq, timestamp, signed_by, facts: &facts };
+        let judged = match (asked(&keys, said, signature.is_some()), signature, signed_by) {
+            (Ok(Some(key)), Some(signature), Some(by)) => {
+                let one = Open { seal: seq, bytes: papers.seal(seq)?, key, signature, by };
+                let held = match changes {
+                    true => checked(&one.signature, &one.key, &one.bytes),
+                    false => Ok(()),
+                };
+                open.extend(held.is_ok().then_some(one));
+                held
             }
-        }
-        audited.judged = seal.seq;
-        let signature = found.get(&seal.seq);
-        let changes = own.iter().any(|fact| fact.key.is_some());
-        let judged = asked(&keys, seal, signature.is_some(), &own).and_then(|key| {
-            if let (Some(key), Some(signature), Some(by)) = (key, signature, &seal.signed_by) {
-                let one = Open { seal: seal.seq, bytes, key, signature, by };
-                if changes {
-                    checked(one.signature, &one.key, one.bytes)?;
-                }
-                open.push(one);
-            }
-            Ok(())
-        });
-        let was = |original: Option<Vec<u8>>| {
-            judge(&keys, seal, bytes, original.as_deref(), &own).is_ok()
+            (asked, ..) => asked.map(drop),
         };
-        let counts = judged.is_ok() || (changes && was(original(seal.seq)));
-        audited.wrong.extend(judged.err().map(|wrong| (seal.seq, wrong)));
-        keys.take(seal.seq, seal.timestamp, if counts { &own } else { &[] });
+        let counts = judged.is_ok()
+            || (changes && {
+                let (bytes, original) = (papers.seal(seq)?, papers.original(seq));
+                judge_said(&keys, said, &bytes, original.as_deref()).is_ok()
+            });
+        audited.wrong.extend(judged.err().map(|wrong| (seq, wrong)));
+        keys.take(seq, timestamp, if counts { &facts } else { &[] });
         if changes && counts {
-            audited.changes.insert(seal.seq, own);
+            audited.changes.insert(seq, facts);
         }
-        if seal.signed_by.is_none() && !keys.is_empty() {
+        if signed_by.is_none() && !keys.is_empty() {
             audited.signatures.unsigned += 1;
-            match audited.unsigned.last_mut().filter(|(_, last)| *last + 1 == seal.seq) {
-                Some((_, last)) => *last = seal.seq,
-                None => audited.unsigned.push((seal.seq, seal.seq)),
+            match audited.unsigned.last_mut().filter(|(_, last)| *last + 1 == seq) {
+                Some((_, last)) => *last = seq,
+                None => audited.unsigned.push((seq, seq)),
             }
         }
-    }
-    let bad = check_all(&open);
-    for one in &open {
-        match bad.get(&one.seal) {
-            None => by.entry(one.by).or_default().push(one.seal),
-            Some(wrong) => audited.wrong.push((one.seal, wrong.clone())),
+        if open.len() >= TOGETHER {
+            check_all(std::mem::take(&mut open), &mut by, &mut audited.wrong);
         }
     }
+    check_all(open, &mut by, &mut audited.wrong);
     audited.wrong.sort_by_key(|(seal, _)| *seal);
     let signatures = &mut audited.signatures;
     signatures.root = keys.root().map(|(root, key)| (root.clone(), key.added.seal));
@@ -290,21 +310,33 @@ pub(super) fn audit(
         }
     }
     signatures.keys.sort_by(|a, b| b.seals.cmp(&a.seals).then_with(|| a.key.cmp(&b.key)));
-    audited
+    Ok(audited)
 }
 
 /// Checks signatures on as many threads as there are processors: nothing else takes as long.
-fn check_all(open: &[Open<'_>]) -> BTreeMap<u64, Wrong> {
+fn check_all<'a>(
+    open: Vec<Open<'a>>,
+    by: &mut BTreeMap<&'a Fingerprint, Vec<u64>>,
+    wrong: &mut Vec<(u64, Wrong)>,
+) {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let share = open.len().div_ceil(threads).max(64);
-    let check = |part: &[Open<'_>]| -> Vec<(u64, Wrong)> {
-        let wrong =
-            |one: &Open<'_>| Some((one.seal, checked(one.signature, &one.key, one.bytes).err()?));
-        part.iter().filter_map(wrong).collect()
+    let check = |part: &[Open<'_>]| -> Vec<Option<Wrong>> {
+        part.iter().map(|one| checked(&one.signature, &one.key, &one.bytes).err()).collect()
     };
-    std::thread::scope(|scope| {
+    let bad: Vec<Option<Wrong>> = std::thread::scope(|scope| {
         let running: Vec<_> =
             open.chunks(share).map(|part| scope.spawn(move || check(part))).collect();
-        running.into_iter().flat_map(|one| one.join().unwrap_or_default()).collect()
-    })
+        let joined = |one: std::thread::ScopedJoinHandle<'_, _>| match one.join() {
+            Ok(checked) => checked,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        running.into_iter().flat_map(joined).collect()
+    });
+    for (one, bad) in open.iter().zip(bad) {
+        match bad {
+            None => by.entry(one.by).or_default().push(one.seal),
+            Some(bad) => wrong.push((one.seal, bad)),
+        }
+    }
 }

@@ -933,6 +933,79 @@ fn marks_prove_history() {
     assert_eq!((code, &said["findings"][0]["class"]), (10, &"cut-tail".into()), "{said:#}");
 }
 
+/// What stood at the mark is not looked at, and that is said; what came after is.
+#[test]
+fn a_verification_from_a_mark_says_what_it_did_not_look_at() {
+    let room = scene();
+    let ran = room.run(&["verify", "--since"]);
+    assert!(ran.code == 2 && ran.stderr.contains("stepseal verify"), "{ran}");
+    let path = event(&room, 2);
+    let sound = room.ledger_text(&path);
+    room.tamper(&[(&path, Some(&sound.replace("s001", "s009")))]);
+    // Others go on, so a seal comes after the change: what it marks has the change in it.
+    b_goes_on(&room);
+    let seal: Value = serde_json::from_str(&room.ledger_text(&last_seal(&room))).expect("a seal");
+    let mark = format!("{} {}", seal["size"], seal["root"].as_str().expect("a root"));
+    let seals = seal["seq"].as_u64().expect("a number");
+    let ran = room.run_as("agent-7", &["claim", "--work-item", "WI-B", "--step", "s004"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert_eq!(room.run(&["verify"]).code, 10);
+    let (code, said) = room.json(&["verify", "--since", &mark]);
+    assert_eq!((code, &said["outcome"]), (0, &"verified".into()), "{said:#}");
+    assert_eq!((&said["seals"], &said["commits"]), (&1.into(), &1.into()), "{said:#}");
+    assert_eq!((&said["items"], &said["since"]["seals"]), (&1.into(), &seals.into()), "{said:#}");
+    let ran = room.run(&["verify", "--since", &mark]);
+    let not_seen = format!("not seen  what stood at mark {}", seal["size"]);
+    assert!(ran.stdout.contains(&not_seen), "{ran}");
+    // A change after it is found, by its commit.
+    let path = event(&room, 4);
+    let bytes = room.ledger_text(&path).replace("did it", "did not");
+    let commit = room.tamper(&[(&path, Some(&bytes))]);
+    let (code, said) = room.json(&["verify", "--since", &mark]);
+    let finding = &said["findings"][0];
+    assert_eq!((code, &finding["class"]), (10, &"altered".into()), "{said:#}");
+    assert_eq!((&finding["path"], &finding["commit"]), (&path.into(), &commit.into()), "{said:#}");
+}
+
+/// Whoever puts the state of a mark on top of the history again hides nothing: the first commit
+/// with the mark counts, and what this clone verified is known by its commit.
+#[test]
+fn an_old_state_put_on_top_again_is_found_from_its_mark() {
+    let room = scene();
+    let (size, root) = mark(&room);
+    let mark = format!("{size} {root}");
+    let old = tip(&room);
+    let number = artifact::parse_seal_path(&last_seal(&room)).expect("a seal");
+    b_goes_on(&room);
+    room.ok(&["verify", "--since"]);
+    room.ok(&["verify", "--since", &mark]);
+    for message in [format!("stepseal: 1 event\n\nStepseal-Seal: {number}\n"), "again".to_owned()] {
+        let tree = room.git(&["rev-parse", &format!("{old}^{{tree}}")]);
+        let again = room.git(&["commit-tree", tree.trim(), "-p", &tip(&room), "-m", &message]);
+        let before = tip(&room);
+        room.git(&["update-ref", BRANCH, again.trim()]);
+        let kept = std::fs::read(room.repo().join(".git/stepseal/verified.json")).expect("kept");
+        for forget in [false, true] {
+            for args in [&["verify", "--since", &mark][..], &["verify", "--since"]] {
+                let ran = room.run(args);
+                let right = if forget && args.len() == 2 { 2 } else { 10 };
+                assert_eq!(ran.code, right, "{message:?} {args:?} {ran}");
+            }
+            let file = room.repo().join(".git/stepseal/verified.json");
+            if !forget {
+                std::fs::remove_file(file).expect("the memory");
+            } else {
+                std::fs::write(file, &kept).expect("the memory");
+            }
+        }
+        room.git(&["update-ref", BRANCH, &before]);
+    }
+    // The history this clone verified is not there any more.
+    room.git(&["update-ref", BRANCH, &format!("{BRANCH}~1")]);
+    let (code, said) = room.json(&["verify", "--since"]);
+    assert_eq!((code, &said["findings"][0]["class"]), (10, &"cut-tail".into()), "{said:#}");
+}
+
 #[test]
 fn a_shallow_clone_never_verifies() {
     let room = scene();

@@ -709,3 +709,61 @@ fn room_is_sound(room: &Room) {
         assert_eq!(found, (0, BTreeSet::new()));
     }
 }
+
+/// Class and path of everything that is found.
+fn found(room: &Room, args: &[&str]) -> (i32, BTreeSet<(String, String)>) {
+    let (code, said) = room.json(args);
+    let word = |finding: &serde_json::Value, name| finding[name].as_str().unwrap_or("").to_owned();
+    let Some(findings) = said["findings"].as_array() else {
+        return (code, BTreeSet::from([(word(&said, "reason"), word(&said, "message"))]));
+    };
+    let pair = |finding: &serde_json::Value| (word(finding, "class"), word(finding, "path"));
+    (code, findings.iter().map(pair).collect())
+}
+
+/// The mark of one of a room's seals.
+fn mark_of(room: &Room, seal: &str) -> String {
+    let seal: serde_json::Value = serde_json::from_str(&text(room, seal)).expect("a seal");
+    format!("{} {}", seal["size"], seal["root"].as_str().expect("a root"))
+}
+
+/// The whole verify is the oracle: what was done after a mark is found from that mark on by the
+/// same classes and paths, whether the mark is this clone's memory, was kept elsewhere, or is one
+/// of long before.
+#[test]
+fn what_came_after_a_mark_is_found_as_the_whole_verify_finds_it() {
+    let scene = scene();
+    let early = mark_of(&scene, "artifacts/seals/000000/000000006.json");
+    let late = mark_of(&scene, &last_seal(&scene));
+    scene.ok(&["verify"]);
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for Attack { class, name, by, .. } in &ATTACKS {
+        let room = scene.copy();
+        by(&room);
+        let whole = found(&room, &["verify"]);
+        // Where the history is another one there is nothing to begin at.
+        let other = whole.1.iter().any(|(class, _)| class == "rewritten" || class == "cut-tail");
+        for (how, args) in [
+            ("", &["verify", "--since"][..]),
+            (" LATE", &["verify", "--since", &late]),
+            (" EARLY", &["verify", "--since", &early]),
+        ] {
+            tried += 1;
+            let since = found(&room, args);
+            let same = if other { since.0 == 10 } else { since == whole };
+            if !same {
+                wrong.push(format!("{class}, {name}: --since{how} {since:?}\n  whole {whole:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
+    for (name, harmless) in &HARMLESS {
+        let room = scene.copy();
+        harmless(&room);
+        let whole = found(&room, &["verify"]);
+        for mark in [&late, &early] {
+            let since = found(&room, &["verify", "--since", mark]);
+            assert_eq!(since, whole, "{name}, since {mark}");
+        }
+    }
+}

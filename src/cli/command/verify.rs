@@ -10,11 +10,11 @@ use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::ui::{Line, count, plain, said};
 use super::super::view::{
-    CorrectedView, DoubtedView, FindingView, SealsOfView, SignaturesView, VerifyView,
+    CorrectedView, DoubtedView, FindingView, SealsOfView, SignaturesView, SinceView, VerifyView,
 };
 use crate::artifact::Mark;
 use crate::domain::refusal::Refusal;
-use crate::ledger::{Class, Finding, Verified, VerifyOptions};
+use crate::ledger::{Class, Finding, Since, Verified, VerifyOptions};
 
 pub(super) fn run(args: &VerifyArgs, session: &Session) -> Result<Reply, Failure> {
     let marks = args
@@ -24,10 +24,15 @@ pub(super) fn run(args: &VerifyArgs, session: &Session) -> Result<Reply, Failure
         .collect::<Result<Vec<_>, _>>()
         .map_err(Failure::usage)?;
     let root_key = args.root_key.as_deref().map(str::parse).transpose()?;
+    let since = match args.since.as_deref() {
+        None => None,
+        Some("") => Some(Since::Remembered),
+        Some(mark) => Some(Since::Mark(mark.parse().map_err(Failure::usage)?)),
+    };
     let ledger = session.ledger()?;
     let start = Instant::now();
     let require_signatures = args.require_signatures;
-    let options = VerifyOptions { deep: args.deep, marks, require_signatures, root_key };
+    let options = VerifyOptions { deep: args.deep, marks, require_signatures, root_key, since };
     let report = ledger.verify(&options).map_err(|error| session.ledger_failure(&error))?;
     // What is wrong with the ledger is said first.
     if options.require_signatures.is_some() && report.signatures.root.is_none() && report.is_sound()
@@ -50,6 +55,21 @@ fn show(report: &Verified, branch: &str, options: &VerifyOptions, millis: u128) 
     if report.signatures.root.is_none() {
         not_seen.insert(0, "signatures (no key in the ledger)".to_owned());
     }
+    if let Some(since) = &report.since {
+        not_seen.insert(
+            0,
+            format!(
+                "what stood at mark {}, but for the items that changed since: {} and {}",
+                since.mark.size,
+                seals_of(since.seals),
+                count(usize::try_from(since.mark.size).unwrap_or(usize::MAX), "file"),
+            ),
+        );
+        if since.links > 0 {
+            let links = count(since.links, "link");
+            not_seen.insert(1, format!("{links} to events of other items"));
+        }
+    }
     let mut reply = Reply::new(
         "verify",
         &VerifyView {
@@ -70,6 +90,12 @@ fn show(report: &Verified, branch: &str, options: &VerifyOptions, millis: u128) 
                 .collect(),
             signatures: signatures(report, options),
             stopped: report.stopped().into_iter().cloned().collect(),
+            since: report.since.as_ref().map(|since| SinceView {
+                mark: since.mark.clone(),
+                commit: since.commit.clone(),
+                seals: since.seals,
+                links: since.links,
+            }),
             not_seen: not_seen.clone(),
         },
     );
@@ -78,12 +104,16 @@ fn show(report: &Verified, branch: &str, options: &VerifyOptions, millis: u128) 
         reply.lines.push(said("corrected", format!("{path}, damaged by commit {}", &commit[..7])));
     }
     if report.is_sound() {
-        let seals = usize::try_from(report.seals).unwrap_or(usize::MAX);
+        let since = report.since.as_ref();
+        let since = since.map_or(String::new(), |since| {
+            format!(" since mark {}, commit {}", since.mark.size, &since.commit[..7])
+        });
+        let new = if since.is_empty() { "" } else { "new " };
         reply.lines.push(said(
             "verified",
             format!(
-                "{}, {}, {}, {} in {millis} ms",
-                count(seals, "seal"),
+                "{}, {}, {}, {}{since} in {millis} ms",
+                seals_of(report.seals).replacen(' ', &format!(" {new}"), 1),
                 count(report.events, "event"),
                 count(report.definitions, "workflow definition"),
                 count(report.items, "item"),
@@ -126,6 +156,10 @@ fn show(report: &Verified, branch: &str, options: &VerifyOptions, millis: u128) 
     reply
 }
 
+fn seals_of(seals: u64) -> String {
+    count(usize::try_from(seals).unwrap_or(usize::MAX), "seal")
+}
+
 fn signatures(report: &Verified, options: &VerifyOptions) -> SignaturesView {
     let signatures = &report.signatures;
     let root_seal = signatures.root.as_ref().map(|(_, seal)| *seal);
@@ -133,7 +167,7 @@ fn signatures(report: &Verified, options: &VerifyOptions) -> SignaturesView {
         required: options.require_signatures.is_some(),
         root: signatures.root.as_ref().map(|(root, _)| root.clone()),
         root_seal,
-        before_first_key: root_seal.map_or(report.seals, |seal| seal - 1),
+        before_first_key: before_first_key(report),
         signed: signatures.signed,
         unsigned: signatures.unsigned,
         keys: signatures
@@ -160,12 +194,19 @@ fn signatures(report: &Verified, options: &VerifyOptions) -> SignaturesView {
     }
 }
 
+/// How many of the seals that were looked at stand before the first key's.
+fn before_first_key(report: &Verified) -> u64 {
+    let begun = report.since.as_ref().map_or(0, |since| since.seals);
+    let root = report.signatures.root.as_ref();
+    root.map_or(report.seals, |(_, seal)| (seal - 1).saturating_sub(begun))
+}
+
 /// How many seals are signed, and by whom.
 fn signed_lines(reply: &mut Reply, report: &Verified) {
     let signatures = &report.signatures;
-    let Some((root, seal)) = &signatures.root else { return };
+    let Some((root, _)) = &signatures.root else { return };
     let mut words = format!("{} of {} seals", signatures.signed, report.seals);
-    let before = seal - 1;
+    let before = before_first_key(report);
     if before > 0 {
         let verb = if before == 1 { "stands" } else { "stand" };
         words.push_str(&format!("; {before} {verb} before the first key"));
