@@ -75,18 +75,22 @@ pub(super) type Workflows = BTreeMap<Oid, Arc<Workflow>>;
 
 /// Reads and checks one event file of an item or of the ledger.
 pub(super) fn read_event(store: &Store, path: &str, oid: Oid) -> Result<Sealed, Problem> {
-    let bytes = store.blob(oid)?;
-    let event = artifact::decode_event(&bytes).map_err(|error| {
-        let pointer = artifact::pointer_of(&bytes);
+    event_of(path, &store.blob(oid)?)
+}
+
+/// Checks the bytes of one event file.
+pub(super) fn event_of(path: &str, bytes: &[u8]) -> Result<Sealed, Problem> {
+    let event = artifact::decode_event(bytes).map_err(|error| {
+        let pointer = artifact::pointer_of(bytes);
         let mut stop = Stop::new(path, format!("cannot be read: {error}"));
         if let Some(pointer) = pointer {
             stop.what = format!("cannot be read: {}", pointer.message);
             stop.pointer = Some(pointer.at);
         }
-        stop.found = Some(Digest::of(&bytes));
+        stop.found = Some(Digest::of(bytes));
         Problem::Stop(Box::new(stop))
     })?;
-    Ok(Sealed { path: path.to_owned(), event, sha256: Digest::of(&bytes) })
+    Ok(Sealed { path: path.to_owned(), event, sha256: Digest::of(bytes) })
 }
 
 /// Either the ledger could not be read at all, or one file stops its item.

@@ -100,6 +100,14 @@ impl<'s> Snapshot<'s> {
     /// # Errors
     /// When its file is gone, cannot be read, or is not the one that was sealed.
     pub fn read(&self, entry: &Entry) -> Result<Sealed, LedgerError> {
+        Ok(self.read_whole(entry)?.0)
+    }
+
+    /// The same, with its bytes.
+    ///
+    /// # Errors
+    /// When its file is gone, cannot be read, or is not the one that was sealed.
+    pub fn read_whole(&self, entry: &Entry) -> Result<(Sealed, Vec<u8>), LedgerError> {
         let problem = |problem| match &entry.named.item {
             Some(item) => item_problem(item, problem),
             None => ledger_problem(problem),
@@ -112,7 +120,8 @@ impl<'s> Snapshot<'s> {
                 .map(|file| file.oid)
                 .ok_or_else(|| problem(stop("is missing")))?,
         };
-        let sealed = fold::read_event(self.store, &entry.path, file).map_err(problem)?;
+        let bytes = self.store.blob(file)?;
+        let sealed = fold::event_of(&entry.path, &bytes).map_err(problem)?;
         match &entry.sha256 {
             Some(sha256) if *sha256 != sealed.sha256 => {
                 let mut found = Stop::new(&entry.path, "has other bytes than sealed");
@@ -120,7 +129,7 @@ impl<'s> Snapshot<'s> {
                 found.found = Some(sealed.sha256);
                 Err(problem(Problem::Stop(Box::new(found))))
             }
-            _ => Ok(sealed),
+            _ => Ok((sealed, bytes)),
         }
     }
 

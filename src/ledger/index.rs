@@ -2,6 +2,7 @@
 //! comparing trees oid by oid. Deleting it loses nothing (L9).
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::sync_channel;
 
 use chrono::{DateTime, Utc};
 use git2::Oid;
@@ -34,6 +35,9 @@ const WORTH_KEEPING: usize = 32;
 
 /// With more items to fold than this, several threads do it.
 const WORTH_SHARING: usize = 128;
+
+/// How many items a thread makes something of before somebody takes the first.
+const AHEAD: usize = 16;
 
 /// How many items a thread folds before it tells how far it is.
 const BEFORE_TELLING: usize = 128;
@@ -283,6 +287,48 @@ impl Snapshot<'_> {
                 }
             }
             Ok(all)
+        })
+    }
+
+    /// Makes something of each of many items, on several threads, and hands it over in their order.
+    ///
+    /// # Errors
+    /// What `take` says first.
+    pub fn each<T: Send, E>(
+        &self,
+        items: &[&ItemId],
+        make: impl Fn(&Snapshot<'_>, &ItemId) -> T + Sync,
+        mut take: impl FnMut(usize, T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let worth = threads > 1 && items.len() >= WORTH_SHARING;
+        let twin = |_| Some((self.store.twin().ok()?, self.cache.clone(), self.seen.clone()));
+        let workers: Vec<_> = (0..threads).filter(|_| worth).map_while(twin).collect();
+        let threads = workers.len();
+        if threads == 0 {
+            let mut numbered = items.iter().enumerate();
+            return numbered.try_for_each(|(n, item)| take(n, make(self, item)));
+        }
+        let (tip, root, make) = (self.tip, self.root, &make);
+        std::thread::scope(|scope| {
+            let mut made = Vec::new();
+            for (first, (store, cache, seen)) in workers.into_iter().enumerate() {
+                // So far ahead, and no further: a large ledger is not to be held in memory.
+                let (give, taken) = sync_channel(AHEAD);
+                made.push(taken);
+                scope.spawn(move || {
+                    let snapshot = Snapshot::bare(&store, &cache, tip, root, seen);
+                    let mut own = items.iter().skip(first).step_by(threads);
+                    // Nobody takes any more once something was wrong.
+                    own.all(|item| give.send(make(&snapshot, item)).is_ok())
+                });
+            }
+            for n in 0..items.len() {
+                // A thread that is gone has panicked, and the scope says so.
+                let Ok(one) = made[n % threads].recv() else { break };
+                take(n, one)?;
+            }
+            Ok(())
         })
     }
 

@@ -56,18 +56,12 @@ struct Known {
 }
 
 /// What reading one object leaves for the next.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Desk {
     bases: Bases,
-    inflater: Decompress,
+    /// Made when the first object is inflated: many commands read no pack.
+    inflater: Option<Decompress>,
     window: Window,
-}
-
-impl Default for Desk {
-    fn default() -> Self {
-        let inflater = Decompress::new(true);
-        Self { bases: Bases::default(), inflater, window: Window::default() }
-    }
 }
 
 /// The part of a pack that was read last.
@@ -333,15 +327,15 @@ impl Pack {
     fn inflate(&self, mut at: u64, size: u64, desk: &mut Desk) -> Result<Vec<u8>, Fault> {
         let size = usize::try_from(size).map_err(|_| self.bad())?;
         let mut content = Vec::with_capacity(size.min(1 << 20) + 1);
-        desk.inflater.reset(true);
+        let inflater = desk.inflater.get_or_insert_with(|| Decompress::new(true));
+        inflater.reset(true);
         loop {
             let packed = desk.window.at(self, at, 1)?;
-            let (read, made) = (desk.inflater.total_in(), content.len());
-            let state = desk
-                .inflater
+            let (read, made) = (inflater.total_in(), content.len());
+            let state = inflater
                 .decompress_vec(packed, &mut content, FlushDecompress::None)
                 .map_err(|_| self.bad())?;
-            let read = desk.inflater.total_in() - read;
+            let read = inflater.total_in() - read;
             at += read;
             match state {
                 Status::StreamEnd if content.len() == size => return Ok(content),

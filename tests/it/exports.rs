@@ -409,3 +409,41 @@ fn a_stopped_item_is_named_and_never_left_out_silently() {
     assert!(report.contains("- `E3`: artifacts/handoff/"), "{report}");
     run(&["--format", "csv", "--output", "tables"]);
 }
+
+/// So many items that several threads share the work: each comes in its place, with its own facts
+/// and no other's.
+#[test]
+fn an_export_of_many_items_keeps_their_order() {
+    let room = Room::with_ledger();
+    let mut ids: Vec<String> = (0..140).map(|n| format!("MANY-{}", (n * 37) % 140)).collect();
+    for id in &ids {
+        room.ok(&["delegate", "--prompt", &format!("Do {id}"), "--work-item", id, "-q"]);
+    }
+    ids.sort();
+    let (code, said) = room.json(&["export"]);
+    assert_eq!(code, 0, "{said:#}");
+    let items = said["items"].as_array().expect("items");
+    let of =
+        |item: &serde_json::Value| item["item"]["workItemId"].as_str().expect("an id").to_owned();
+    assert_eq!(items.iter().map(of).collect::<Vec<_>>(), ids);
+    let files = room.ledger_files();
+    for item in items {
+        let id = of(item);
+        let facts = item["artifacts"].as_array().expect("artifacts");
+        assert!(facts.iter().all(|fact| fact["workItemId"] == *id), "{id}: {facts:#?}");
+        let own = |path: &&String| {
+            path.contains(&format!("/{id}/")) && !path.ends_with("-schedule-decided.json")
+        };
+        let handoff = files.iter().filter(|path| path.starts_with("artifacts/handoff/"));
+        assert_eq!(facts.len(), handoff.filter(own).count(), "{id}");
+    }
+    let rows = csv(&room, "items");
+    assert_eq!(
+        rows.iter().map(|row| &row["work_item_id"]).collect::<Vec<_>>(),
+        ids.iter().collect::<Vec<_>>()
+    );
+    let report = room.ok(&["export", "--format", "md"]);
+    let heads = report.lines().filter_map(|line| line.strip_prefix("## `"));
+    let heads: Vec<&str> = heads.filter_map(|line| line.strip_suffix('`')).collect();
+    assert_eq!(heads, ids);
+}

@@ -236,44 +236,33 @@ impl<'s> Chosen<'s> {
         self.rows.iter().map(|row| row.last_at).max()
     }
 
-    /// Does something with every item.
-    fn each(
+    /// Makes something of every item, on several threads, and does something with it in order.
+    fn each<T: Send>(
         &self,
         ui: &Ui<'_>,
-        mut act: impl FnMut(&ItemFold, ItemReport) -> Result<(), Failure>,
+        make: impl Fn(&Snapshot<'_>, &ItemFold) -> Result<T, LedgerError> + Sync,
+        mut act: impl FnMut(T) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        for (done, row) in self.rows.iter().enumerate() {
-            ui.progress(Progress { what: "items", done, of: self.rows.len() });
-            let fold = self
-                .snapshot
-                .known_item(&row.id)
-                .map_err(|error| self.session.ledger_failure(&error))?;
-            let report = report::item(&fold.workflow, &fold.state);
-            act(&fold, report)?;
-        }
-        Ok(())
+        let items: Vec<&ItemId> = self.rows.iter().map(|row| &row.id).collect();
+        let whole =
+            |snapshot: &Snapshot<'_>, item: &ItemId| make(snapshot, &snapshot.known_item(item)?);
+        self.snapshot.each(&items, whole, |done, made| {
+            ui.progress(Progress { what: "items", done, of: items.len() });
+            act(made.map_err(|error| self.session.ledger_failure(&error))?)
+        })
     }
 
-    /// An item's facts in an order that their own content gives. Which fact a decision follows
-    /// depends on the order of recording; what was decided is the schedule.
-    fn facts(&self, item: &ItemId) -> Result<Vec<Sealed>, Failure> {
-        let history = self.snapshot.item_history(item, Direction::OldestFirst);
-        let facts: Result<Vec<Sealed>, LedgerError> = history.and_then(|history| {
-            let fact = |entry: &Entry| entry.named.kind != EventKind::ScheduleDecided;
-            history
-                .filter(|entry| entry.as_ref().map_or(true, fact))
-                .map(|entry| self.snapshot.read(&entry?))
-                .collect()
-        });
-        Ok(ordered(facts.map_err(|error| self.session.ledger_failure(&error))?))
-    }
-
-    fn ledger_facts(&self) -> Result<Vec<Sealed>, Failure> {
+    fn ledger_facts(&self) -> Result<Vec<Fact>, Failure> {
         if !self.whole {
             return Ok(Vec::new());
         }
         let events = self.snapshot.ledger_events();
-        Ok(ordered(events.map_err(|error| self.session.ledger_failure(&error))?))
+        let events = events.map_err(|error| self.session.ledger_failure(&error))?;
+        let whole = |sealed: Sealed| {
+            let bytes = artifact::encode_event(&sealed.event).unwrap_or_default();
+            (sealed, bytes)
+        };
+        Ok(ordered(events.into_iter().map(whole).collect()))
     }
 
     /// Writes the one JSON document, item by item.
@@ -285,11 +274,15 @@ impl<'s> Chosen<'s> {
         page.put(&field("generatedAt", &self.latest()))?;
         let mut used: BTreeSet<WorkflowRef> = BTreeSet::new();
         let mut list = List::open("items", page)?;
-        self.each(ui, |fold, item| {
-            used.insert(fold.workflow.reference.clone());
-            let facts = self.facts(&fold.state.id)?;
+        let make = |snapshot: &Snapshot<'_>, fold: &ItemFold| {
+            let item = report::item(&fold.workflow, &fold.state);
             let schedule = ScheduleDoc::of(&fold.workflow, &fold.state);
-            list.add(&whole_item(&item, &schedule, &facts))
+            let facts = facts(snapshot, &fold.state.id)?;
+            Ok((fold.workflow.reference.clone(), whole_item(&item, &schedule, &facts)))
+        };
+        self.each(ui, make, |(reference, item)| {
+            used.insert(reference);
+            list.add(&item)
         })?;
         list.close()?;
         let mut list = List::open("workflows", page)?;
@@ -300,8 +293,8 @@ impl<'s> Chosen<'s> {
         }
         list.close()?;
         let mut list = List::open("ledgerEvents", page)?;
-        for sealed in self.ledger_facts()? {
-            list.add(&as_sealed(&sealed, 2))?;
+        for (_, bytes) in self.ledger_facts()? {
+            list.add(&verbatim(&bytes, 2))?;
         }
         list.close()?;
         let mut list = List::open("stopped", page)?;
@@ -320,46 +313,49 @@ impl<'s> Chosen<'s> {
         for (table, page) in tables.iter().zip(pages) {
             open.push((*table, Csv::new(*table, page).map_err(failed)?));
         }
-        let mut fill = |fold: Option<&ItemFold>, item: Option<&ItemReport>| {
+        let mut fill = |item: Option<&ItemReport>, facts: &[Fact]| {
             for (table, csv) in &mut open {
-                match (*table, item, fold) {
-                    (Table::Items, Some(item), _) => csv.item(item).map_err(failed)?,
-                    (Table::Steps, Some(item), _) => {
+                match (*table, item) {
+                    (Table::Items, Some(item)) => csv.item(item).map_err(failed)?,
+                    (Table::Steps, Some(item)) => {
                         for step in &item.steps {
                             csv.step(item, step).map_err(failed)?;
                         }
                     }
-                    (Table::Attempts, Some(item), _) => {
+                    (Table::Attempts, Some(item)) => {
                         for step in &item.steps {
                             for attempt in &step.attempts {
                                 csv.attempt(item, step, attempt).map_err(failed)?;
                             }
                         }
                     }
-                    (Table::Events, _, Some(fold)) => {
-                        for sealed in self.facts(&fold.state.id)? {
+                    (Table::Events, _) => {
+                        for (sealed, _) in facts {
                             csv.event(&sealed.event).map_err(failed)?;
                         }
                     }
-                    // After the items: what concerns none, and what cannot be read.
-                    (Table::Events, None, None) => {
-                        for sealed in self.ledger_facts()? {
-                            csv.event(&sealed.event).map_err(failed)?;
-                        }
-                    }
-                    (Table::Items, None, _) => {
+                    // After the items: what cannot be read.
+                    (Table::Items, None) => {
                         for stopped in &self.stopped {
                             let stop = &stopped.stop;
                             csv.stopped(&stopped.id, &stop.path, &stop.what).map_err(failed)?;
                         }
                     }
-                    (Table::Steps | Table::Attempts, None, _) | (Table::Events, Some(_), None) => {}
+                    (Table::Steps | Table::Attempts, None) => {}
                 }
             }
             Ok::<(), Failure>(())
         };
-        self.each(ui, |fold, item| fill(Some(fold), Some(&item)))?;
-        fill(None, None)?;
+        let events = tables.iter().any(|table| matches!(table, Table::Events));
+        let make = |snapshot: &Snapshot<'_>, fold: &ItemFold| {
+            let item = report::item(&fold.workflow, &fold.state);
+            let facts = if events { facts(snapshot, &fold.state.id)? } else { Vec::new() };
+            Ok((item, facts))
+        };
+        self.each(ui, make, |(item, facts)| fill(Some(&item), &facts))?;
+        // What concerns no item.
+        let facts = if events { self.ledger_facts()? } else { Vec::new() };
+        fill(None, &facts)?;
         for (_, csv) in open {
             csv.end().map_err(failed)?;
         }
@@ -379,7 +375,11 @@ impl<'s> Chosen<'s> {
             })
             .collect();
         page.put(&report::begin(&overview, &unreadable))?;
-        self.each(ui, |fold, item| page.put(&report::section(&fold.workflow, &item)))
+        let make = |_: &Snapshot<'_>, fold: &ItemFold| {
+            let item = report::item(&fold.workflow, &fold.state);
+            Ok(report::section(&fold.workflow, &item))
+        };
+        self.each(ui, make, |section| page.put(&section))
     }
 }
 
@@ -399,9 +399,24 @@ fn overview(row: &Row) -> Overview {
     }
 }
 
+/// An event that is no decision, with its bytes.
+type Fact = (Sealed, Vec<u8>);
+
+/// An item's facts in an order that their own content gives. Which fact a decision follows
+/// depends on the order of recording; what was decided is the schedule.
+fn facts(snapshot: &Snapshot<'_>, item: &ItemId) -> Result<Vec<Fact>, LedgerError> {
+    let history = snapshot.item_history(item, Direction::OldestFirst)?;
+    let fact = |entry: &Entry| entry.named.kind != EventKind::ScheduleDecided;
+    let facts: Result<Vec<Fact>, LedgerError> = history
+        .filter(|entry| entry.as_ref().map_or(true, fact))
+        .map(|entry| snapshot.read_whole(&entry?))
+        .collect();
+    Ok(ordered(facts?))
+}
+
 /// Facts by time, step order, key, attempt and id.
-fn ordered(mut events: Vec<Sealed>) -> Vec<Sealed> {
-    events.sort_by_cached_key(|sealed| {
+fn ordered(mut facts: Vec<Fact>) -> Vec<Fact> {
+    facts.sort_by_cached_key(|(sealed, _)| {
         let event = &sealed.event;
         let step = event.step.as_ref();
         (
@@ -412,14 +427,14 @@ fn ordered(mut events: Vec<Sealed>) -> Vec<Sealed> {
             event.id.to_string(),
         )
     });
-    events
+    facts
 }
 
 /// One item of the document ([`ExportItem`](super::super::view::ExportItem)): its artifacts are as
 /// many bytes as everything else, and go in as they are sealed.
-fn whole_item(item: &ItemReport, schedule: &ScheduleDoc, facts: &[Sealed]) -> String {
+fn whole_item(item: &ItemReport, schedule: &ScheduleDoc, facts: &[Fact]) -> String {
     let facts: Vec<String> =
-        facts.iter().map(|sealed| format!("\n        {}", as_sealed(sealed, 4))).collect();
+        facts.iter().map(|(_, bytes)| format!("\n        {}", verbatim(bytes, 4))).collect();
     let end = if facts.is_empty() { "" } else { "\n      " };
     format!(
         "{{\n      \"item\": {},\n      \"schedule\": {},\n      \"artifacts\": [{}{end}]\n    }}",
@@ -427,11 +442,6 @@ fn whole_item(item: &ItemReport, schedule: &ScheduleDoc, facts: &[Sealed]) -> St
         pretty(schedule, 3),
         facts.join(","),
     )
-}
-
-/// An artifact, word for word what is sealed, at its depth in a document.
-fn as_sealed(sealed: &Sealed, depth: usize) -> String {
-    artifact::encode_event(&sealed.event).map(|bytes| verbatim(&bytes, depth)).unwrap_or_default()
 }
 
 /// Canonical JSON with its lines moved to where they stand in a document; no string has a line
