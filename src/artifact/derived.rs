@@ -11,7 +11,7 @@ use crate::domain::id::{
 };
 use crate::domain::moment::{read_time, read_time_or_null};
 use crate::domain::schedule::{Answer, NAMED, Schedule, direct_blockers, ended_words};
-use crate::domain::state::{Approval, ItemState};
+use crate::domain::state::{Approval, ItemState, StepState};
 use crate::domain::transition::ItemPhase;
 use crate::domain::workflow::{GateKind, Workflow};
 
@@ -51,23 +51,26 @@ pub struct AssignmentDoc {
 }
 
 impl AssignmentDoc {
-    /// Every assignment of an item, in launch order.
+    /// Every assignment of an item, in launch order; those of parked steps last.
     #[must_use]
     pub fn of(workflow: &Workflow, item: &ItemState) -> Vec<Self> {
-        (0..item.steps.len()).flat_map(|at| Self::of_step(workflow, item, at)).collect()
+        let steps = workflow.steps().iter().map(|step| &step.key).zip(&item.steps);
+        steps
+            .chain(&item.parked)
+            .flat_map(|(key, step)| Self::of_step(&item.id, key, step))
+            .collect()
     }
 
-    /// The assignments of the step at a place in launch order.
+    /// The assignments of one step.
     #[must_use]
-    pub fn of_step(workflow: &Workflow, item: &ItemState, at: usize) -> Vec<Self> {
-        let (step, state) = (&workflow.steps()[at], &item.steps[at]);
+    pub fn of_step(item: &ItemId, key: &StepKey, step: &StepState) -> Vec<Self> {
         let mut docs = Vec::new();
-        for (number, attempt) in (1..).zip(&state.attempts) {
+        for (number, attempt) in (1..).zip(&step.attempts) {
             let Some(claim) = &attempt.claim else { continue };
             docs.push(Self {
-                work_item_id: item.id.clone(),
-                step_key: step.key.clone(),
-                attempt_id: AttemptId::new(step.key.clone(), number),
+                work_item_id: item.clone(),
+                step_key: key.clone(),
+                attempt_id: AttemptId::new(key.clone(), number),
                 alias: claim.alias.clone(),
                 executor: claim.executor.clone(),
                 principal: claim.principal.clone(),

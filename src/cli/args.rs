@@ -130,6 +130,10 @@ verbs! {
     below Owner "owner" OwnerCommand,
     /// Go on after an interruption: list what has to be verified again
     alone Resume "resume" ResumeArgs,
+    /// Move an item to another version of its workflow
+    alone Migrate "migrate" MigrateArgs,
+    /// Take an item's last migration back
+    alone Rollback "rollback" RollbackArgs,
     /// Give an item up
     alone Cancel "cancel" CancelArgs,
     /// Say where items stand, and why
@@ -474,6 +478,46 @@ pub(super) struct ReworkArgs {
     #[arg(long)]
     pub release_claims: bool,
     /// Show which steps would become void; record nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal migrate SHOP-7 --to 3 --dry-run --reason \"the audit step\"\n  stepseal migrate SHOP-7 --to 3 --map e2e=acceptance --drop load --reason \"the audit step\"\n\nA step that keeps its key keeps its state. A renamed one that was done stays done; its attempts stay\nin history under the old key. What the new version does not have must be mapped or dropped."
+)]
+pub(super) struct MigrateArgs {
+    #[arg(value_name = "ITEM", add = suggest::items())]
+    pub item: String,
+    /// The version, or another workflow's
+    #[arg(long, value_name = "VERSION|NAME@VERSION", add = suggest::workflows())]
+    pub to: String,
+    /// A step that has another key there; may be repeated
+    #[arg(long, value_name = "OLD=NEW")]
+    pub map: Vec<String>,
+    /// A step that version does not have; may be repeated
+    #[arg(long, value_name = "KEY")]
+    pub drop: Vec<String>,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Take the claims of steps that go away
+    #[arg(long)]
+    pub release_claims: bool,
+    /// Show what would become of every step; record nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal rollback SHOP-7 --reason \"the audit comes next year\" --dry-run\n\nSteps that kept their key keep what was done since; dropped and renamed ones are again as they were.\nWork that was done on new or renamed steps since then would be lost: then it is refused."
+)]
+pub(super) struct RollbackArgs {
+    #[arg(value_name = "ITEM", add = suggest::items())]
+    pub item: String,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Show what would become of every step; record nothing
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -654,6 +654,47 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
                 .note("nothing was recorded; their work so far stays in history")
                 .then(Next { argv: again.collect(), note: Some("takes their claims".into()) })
         }
+        Refusal::BadMigration { item, why } => failure
+            .data(json!({ "workItemId": item, "why": why }))
+            .then(next(["status", item.as_str()])),
+        Refusal::AmbiguousMigration { item, to, undecided, new } => {
+            for (key, near) in undecided {
+                let hint = near.as_ref().map(|near| format!(", perhaps {near} now"));
+                failure = failure.fact(key.as_str(), format!("gone{}", hint.unwrap_or_default()));
+            }
+            if !new.is_empty() {
+                failure = failure.fact("new there", keys(new));
+            }
+            let said = undecided.iter().flat_map(|(key, near)| match near {
+                Some(near) => ["--map".to_owned(), format!("{key}={near}")],
+                None => ["--drop".to_owned(), key.to_string()],
+            });
+            failure.data = json!({
+                "workItemId": item, "workflow": to.name, "version": to.version,
+                "undecided": undecided.iter().map(|(key, _)| key).collect::<Vec<_>>(), "new": new,
+            });
+            let argv = asker.whole.iter().cloned().chain(said);
+            failure.then(Next { argv: argv.collect(), note: Some("if that is so".into()) })
+        }
+        Refusal::MigrationHeld { item, held } => {
+            for (step, by) in held {
+                failure = failure.fact("held", format!("{step} by {by}"));
+            }
+            failure.data = json!({ "workItemId": item, "held": holders(held) });
+            let again = asker.whole.iter().cloned().chain(["--release-claims".to_owned()]);
+            failure.then(Next { argv: again.collect(), note: Some("takes their claims".into()) })
+        }
+        Refusal::NothingToRollBack { item } => {
+            failure.data(json!({ "workItemId": item })).then(next(["log", item.as_str()]))
+        }
+        Refusal::WorkedOnSince { item, from, steps } => failure
+            .data(json!({
+                "workItemId": item, "workflow": from.name, "version": from.version,
+                "steps": steps,
+            }))
+            .fact("worked on", keys(steps))
+            .note("migrate forward instead, and say what becomes of these steps")
+            .then(next(["migrate", item.as_str(), "--to", "…", "--dry-run", "--reason", "…"])),
         Refusal::FirstKey { fingerprint, why } => failure
             .data(json!({ "fingerprint": fingerprint, "why": why }))
             .note("every other key rests on it: an owner's, without an end, added by its owner")

@@ -146,7 +146,7 @@ impl About {
             Self::Open => !matches!(answer, Answer::Done(_)),
             Self::Done => matches!(
                 answer,
-                Answer::Done(Done::Completed | Done::Approved | Done::ImportedDone)
+                Answer::Done(Done::Completed | Done::Approved | Done::ImportedDone | Done::Carried)
                     | Answer::InProgress(_)
                     | Answer::NeedsRequeue { .. }
             ),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::artifact::{Mark, ScheduleDoc};
 use crate::domain::id::{
     AttemptId, ClaimId, CriterionId, Digest, ExecutorId, Fingerprint, ItemId, PrincipalId, SshKey,
-    StepKey,
+    StepKey, WorkflowName,
 };
 use crate::report::{BlockerReport, BriefReport, ItemReport, TransferReport};
 
@@ -230,6 +230,30 @@ views! {
         released: Vec<AttemptId>,
         ready: Vec<StepKey>,
         gates: Vec<StepKey>,
+    }
+
+    /// `migrate`, `rollback`.
+    MigrationView {
+        work_item_id: ItemId,
+        /// `migrated`, `rolled-back`, `unchanged` or `dry-run`.
+        outcome: String,
+        /// The version the item is on, or would be.
+        workflow: WorkflowName,
+        version: u32,
+        /// In launch order of that version; those that go away come last.
+        steps: Vec<FateView>,
+        /// Attempts that were taken from their holders.
+        released: Vec<AttemptId>,
+    }
+
+    /// What becomes of one step.
+    FateView {
+        /// Its key before; null for a step that is new.
+        from: Option<StepKey>,
+        /// Its key after; null for one that goes away.
+        to: Option<StepKey>,
+        before: String,
+        after: String,
     }
 
     /// `review` of one item.
@@ -692,6 +716,7 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "step" StepView,
         "gate" GateView,
         "rework" ReworkView,
+        "migration" MigrationView,
         "review" ReviewView,
         "review-list" ReviewListView,
         "blocker" BlockerView,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::event::KeyRole;
+use super::event::{KeyRole, WorkflowRef};
 use super::id::{
     AttemptAlias, AttemptId, ClaimId, ConstraintName, CriterionId, ExecutorId, Fingerprint, ItemId,
     PrincipalId, RequestId, RoleName, StepKey, WorkflowName,
@@ -214,6 +214,23 @@ pub enum Refusal {
     },
     #[error("going back to {to} would void steps of {item} that are held")]
     VoidHeld { item: ItemId, to: StepKey, void: Vec<StepKey>, held: Vec<(StepKey, ExecutorId)> },
+    #[error("the migration of {item} cannot be as it was asked for: {why}")]
+    BadMigration { item: ItemId, why: String },
+    #[error("what becomes of {} of {item} in {}@{} is not said", steps_of(undecided), to.name, to.version)]
+    AmbiguousMigration {
+        item: ItemId,
+        to: WorkflowRef,
+        /// Steps that version does not have, each with the new step most like it.
+        undecided: Vec<(StepKey, Option<StepKey>)>,
+        /// The steps that are new there.
+        new: Vec<StepKey>,
+    },
+    #[error("steps of {item} that go away are held")]
+    MigrationHeld { item: ItemId, held: Vec<(StepKey, ExecutorId)> },
+    #[error("{item} has no migration to take back")]
+    NothingToRollBack { item: ItemId },
+    #[error("{item} cannot go back to {}@{}: work on new steps would be lost", from.name, from.version)]
+    WorkedOnSince { item: ItemId, from: WorkflowRef, steps: Vec<StepKey> },
     #[error("{fingerprint} cannot be the first key of this ledger: {why}")]
     FirstKey { fingerprint: Fingerprint, why: &'static str },
     #[error("{fingerprint} is a key of this ledger already, for {principal} as {}", role.word())]
@@ -251,12 +268,17 @@ fn criteria(count: usize) -> &'static str {
     if count == 1 { "criterion" } else { "criteria" }
 }
 
+fn steps_of(undecided: &[(StepKey, Option<StepKey>)]) -> String {
+    undecided.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 impl Refusal {
     /// What sort of "no" it is.
     #[must_use]
     pub fn kind(&self) -> RefusalKind {
         match self {
-            Self::Invalid(_)
+            Self::BadMigration { .. }
+            | Self::Invalid(_)
             | Self::UnknownCriterion { .. }
             | Self::UnknownBlockerType { .. }
             | Self::AmbiguousKey { .. } => RefusalKind::Invalid,
@@ -304,6 +326,10 @@ impl Refusal {
             | Self::NoReturn { .. }
             | Self::BadReturn { .. }
             | Self::VoidHeld { .. }
+            | Self::AmbiguousMigration { .. }
+            | Self::MigrationHeld { .. }
+            | Self::NothingToRollBack { .. }
+            | Self::WorkedOnSince { .. }
             | Self::FirstKey { .. }
             | Self::KeyGone { .. }
             | Self::NotOwner { .. }
@@ -360,6 +386,11 @@ impl Refusal {
             Self::NoReturn { .. } => "no-return-step",
             Self::BadReturn { .. } => "bad-return-step",
             Self::VoidHeld { .. } => "void-held",
+            Self::BadMigration { .. } => "bad-migration",
+            Self::AmbiguousMigration { .. } => "ambiguous-migration",
+            Self::MigrationHeld { .. } => "migration-held",
+            Self::NothingToRollBack { .. } => "nothing-to-roll-back",
+            Self::WorkedOnSince { .. } => "worked-on-since",
             Self::FirstKey { .. } => "first-key",
             Self::KeyTaken { .. } => "key-taken",
             Self::KeyGone { .. } => "key-revoked",

@@ -227,7 +227,9 @@ pub fn decision(
     // Nothing shares a constraint in most workflows: no further schedules then.
     let constrained = workflow.steps().iter().any(|step| !step.definition.constraints.is_empty());
     let serialisations = if constrained {
-        let held_before = before.map(|item| Schedule::of(workflow, item).serialised());
+        // Where the item came from another version, the steps stood elsewhere: all is new.
+        let here = before.filter(|item| item.workflow == after.workflow);
+        let held_before = here.map(|item| Schedule::of(workflow, item).serialised());
         serialisations(workflow, &held_before.unwrap_or_default(), after, &opened)
     } else {
         Vec::new()

@@ -14,6 +14,7 @@ use super::id::{
     AttemptAlias, AttemptId, ClaimId, CriterionId, Digest, EventId, ExecutorId, ItemId,
     PrincipalId, RequestId, StepKey,
 };
+use super::migration::{Carried, Migration};
 use super::transition::{AttemptPhase, ItemPhase, Lane, attempt_after, item_after};
 use super::workflow::Workflow;
 
@@ -69,6 +70,10 @@ pub struct ItemState {
     pub ended: Option<Ended>,
     /// The last resumption.
     pub resumed: Option<Resumed>,
+    /// Every move to another version, in order (FR-016).
+    pub migrations: Vec<Migration>,
+    /// Steps of earlier versions that this one does not have, as they were left.
+    pub parked: BTreeMap<StepKey, StepState>,
     /// Events so far, decisions included: the next one's number is one more.
     pub events: u32,
     /// The latest fact.
@@ -108,6 +113,8 @@ pub struct StepState {
     /// Done or skipped before the item was registered, with the plan's line.
     pub imported: Option<(Imported, Option<u32>)>,
     pub skipped: Option<Skipped>,
+    /// Done under another key, before a migration.
+    pub carried: Option<Carried>,
     /// Attempt N is at N - 1.
     pub attempts: Vec<AttemptState>,
 }
@@ -325,11 +332,13 @@ pub enum Done {
     Skipped,
     ImportedDone,
     ImportedSkipped,
+    /// Completed or approved under the key it had before a migration.
+    Carried,
 }
 
 impl StepState {
-    fn new() -> Self {
-        Self { round: 1, imported: None, skipped: None, attempts: Vec::new() }
+    pub(super) fn new() -> Self {
+        Self { round: 1, imported: None, skipped: None, carried: None, attempts: Vec::new() }
     }
 
     /// Where the step stands in its current round (S6).
@@ -337,6 +346,9 @@ impl StepState {
     pub fn standing(&self) -> Standing {
         if self.skipped.is_some() {
             return Standing::Done(Done::Skipped);
+        }
+        if self.carried.is_some() {
+            return Standing::Done(Done::Carried);
         }
         match self.imported {
             Some((Imported::Done, _)) => return Standing::Done(Done::ImportedDone),
@@ -367,9 +379,12 @@ impl StepState {
 
     /// When it was done in its current round; `None` for imported steps, which were done before.
     fn done_at(&self) -> Option<DateTime<Utc>> {
-        match &self.skipped {
-            Some(skipped) => Some(skipped.at),
-            None => self.current().and_then(|attempt| attempt.end.as_ref()).map(|end| end.at),
+        match (&self.skipped, &self.carried) {
+            (Some(skipped), _) => Some(skipped.at),
+            (None, Some(carried)) => Some(carried.at),
+            (None, None) => {
+                self.current().and_then(|attempt| attempt.end.as_ref()).map(|end| end.at)
+            }
         }
     }
 
@@ -420,6 +435,10 @@ impl StepState {
                 .map_or_else(|| Digest::of(b""), |approval| approval.outputs_digest.clone()),
             Standing::Done(Done::Skipped | Done::ImportedSkipped) => Digest::of(b"skipped"),
             Standing::Done(Done::ImportedDone) => Digest::of(b"imported"),
+            Standing::Done(Done::Carried) => self
+                .carried
+                .as_ref()
+                .map_or_else(|| Digest::of(b""), |carried| carried.outputs_digest.clone()),
             Standing::Untouched | Standing::Queued | Standing::Claimed | Standing::Ended(_) => {
                 Digest::of(b"open")
             }
@@ -549,6 +568,8 @@ impl ItemState {
             integrated: None,
             ended: None,
             resumed: None,
+            migrations: Vec::new(),
+            parked: BTreeMap::new(),
             events: 1,
             last_at: event.timestamp,
         };
@@ -568,12 +589,7 @@ impl ItemState {
         workflow: &Workflow,
     ) -> Result<(), Illegal> {
         let kind = event.kind();
-        let name = kind.name();
-        if event.work_item_id.as_ref() != Some(&self.id) {
-            return Err(Illegal::Missing { event: name, field: "workItemId of this item" });
-        }
-        let phase = item_after(self.phase, kind)
-            .ok_or(Illegal::Item { event: name, phase: self.phase.word() })?;
+        let phase = self.admits(event)?;
         let this = EventRef { id: event.id, sha256 };
         if let EventData::ScheduleDecided(data) = &event.data {
             for opened in &data.opened {
@@ -586,13 +602,28 @@ impl ItemState {
         } else {
             self.apply_other(event, &this, workflow)?;
         }
+        self.count(event, phase);
+        Ok(())
+    }
+
+    /// The phase an event of this item leads to.
+    pub(super) fn admits(&self, event: &Event) -> Result<ItemPhase, Illegal> {
+        let name = event.kind().name();
+        if event.work_item_id.as_ref() != Some(&self.id) {
+            return Err(Illegal::Missing { event: name, field: "workItemId of this item" });
+        }
+        item_after(self.phase, event.kind())
+            .ok_or(Illegal::Item { event: name, phase: self.phase.word() })
+    }
+
+    /// Counts an event that was folded.
+    pub(super) fn count(&mut self, event: &Event, phase: ItemPhase) {
         self.phase = phase;
         self.events += 1;
-        if kind != EventKind::ScheduleDecided {
+        if event.kind() != EventKind::ScheduleDecided {
             self.last_at = self.last_at.max(event.timestamp);
         }
         note_request(&mut self.requests, event);
-        Ok(())
     }
 
     /// Queues a new attempt: by a decision or by a requeue.
@@ -867,9 +898,9 @@ impl ItemState {
                     events: self.events + 1,
                 });
             }
-            // Recorded for people; they change no rule's input. Migration moves the steps when
-            // its command exists: until then no program writes it, and none may read past it.
+            // Recorded for people; they change no rule's input.
             EventData::CorrectionRecorded(_) | EventData::HandoffQuarantined(_) => {}
+            // `migrate`, which knows both versions, folds the first two.
             EventData::WorkItemMigrated(_)
             | EventData::MigrationRolledBack(_)
             | EventData::WorkItemRegistered(_)
@@ -965,6 +996,7 @@ impl ItemState {
                 });
             }
             state.round = step.round;
+            state.carried = None;
             if let Some((imported, _)) = &mut state.imported {
                 *imported = Imported::Void;
             }
@@ -1053,6 +1085,7 @@ pub fn standing_word(standing: Standing) -> &'static str {
         Standing::Done(Done::Approved) => "approved",
         Standing::Done(Done::Skipped | Done::ImportedSkipped) => "skipped",
         Standing::Done(Done::ImportedDone) => "imported as done",
+        Standing::Done(Done::Carried) => "done before the migration",
         Standing::Ended(phase) => phase.word(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::LedgerError;
-use super::fold::{ItemFold, Sealed};
+use super::fold::{ItemFold, Sealed, advance};
 use super::tree::Changes;
 use crate::artifact::{
     self, AssignmentDoc, BusyDoc, PaperError, ScheduleDoc, assignment_folder, busy_path, encode,
@@ -60,7 +60,8 @@ impl Batch {
 
     /// Records one fact and the decision that follows it.
     ///
-    /// `workflow` is the one a registration is on; later facts use the item's own.
+    /// `workflow` is the one a registration is on or a migration leads to; other facts use the
+    /// item's own.
     pub(super) fn record(
         &mut self,
         fact: Event,
@@ -102,8 +103,10 @@ impl Batch {
         let touched = self.items.get_mut(item).ok_or_else(|| illegal("the item is not known"))?;
         let number = match &mut touched.now {
             Some(fold) => {
-                Arc::make_mut(&mut fold.state)
-                    .apply(event, sha256.clone(), &fold.workflow)
+                let to = fold.state.moves_to(event);
+                let to = to.and_then(|to| workflow.filter(|known| known.reference == to).cloned());
+                let state = Arc::make_mut(&mut fold.state);
+                advance(state, &mut fold.workflow, event, sha256.clone(), to)
                     .map_err(|error| illegal(&error.to_string()))?;
                 fold.state.events
             }
@@ -173,7 +176,11 @@ type Files = BTreeMap<String, Derived>;
 /// claim on an item of a thousand steps changes one.
 fn changed(before: Option<&ItemFold>, now: &ItemFold) -> (Files, Files) {
     let Some(before) = before else { return (Files::new(), derived(now, |_| true)) };
+    if before.workflow.reference != now.workflow.reference {
+        return (derived(before, |_| true), derived(now, |_| true));
+    }
     let (was, is) = (&before.state.steps, &now.state.steps);
+    // Parked steps come after these; only a migration touches them.
     let differs = |at: usize| was.get(at) != is.get(at);
     (derived(before, differs), derived(now, differs))
 }
@@ -184,8 +191,9 @@ fn derived(fold: &ItemFold, wanted: impl Fn(usize) -> bool) -> Files {
     let schedule = ScheduleDoc::of(workflow, state);
     files.insert(schedule_path(&state.id), Derived::Schedule(Box::new(schedule)));
     let folder = assignment_folder(&state.id);
-    for at in (0..state.steps.len()).filter(|&at| wanted(at)) {
-        for doc in AssignmentDoc::of_step(workflow, state, at) {
+    let steps = workflow.steps().iter().map(|step| &step.key).zip(&state.steps);
+    for (_, (key, step)) in steps.chain(&state.parked).enumerate().filter(|(at, _)| wanted(*at)) {
+        for doc in AssignmentDoc::of_step(&state.id, key, step) {
             if let Some(busy) = BusyDoc::of_assignment(&doc) {
                 files.insert(busy_path(&busy.executor), Derived::Busy(Box::new(busy)));
             }

@@ -15,7 +15,7 @@ use super::tree;
 use crate::artifact::{self, HANDOFF, LEDGER_FOLDER};
 use crate::domain::event::Event;
 use crate::domain::id::{Digest, ItemId};
-use crate::domain::state::{ItemState, LedgerState};
+use crate::domain::state::{Illegal, ItemState, LedgerState};
 use crate::domain::workflow::{Workflow, WorkflowDefinition};
 
 /// An event as it stands in the tree.
@@ -216,8 +216,7 @@ pub(super) fn item(
         let path = &file.path(&folder);
         let sealed = read_event(store, path, file.oid)?;
         check_name(&sealed, id, file.number)?;
-        let illegal =
-            |error: crate::domain::state::Illegal| stop(path, format!("is not legal: {error}"));
+        let illegal = |error: Illegal| stop(path, format!("is not legal: {error}"));
         match &mut state {
             None => {
                 let reference = sealed.event.workflow.clone().ok_or_else(|| {
@@ -230,8 +229,12 @@ pub(super) fn item(
                 state = Some(item);
             }
             Some(state) => {
-                let workflow = workflow.as_ref().expect("a state is folded with its workflow");
-                state.apply(&sealed.event, sealed.sha256, workflow).map_err(illegal)?;
+                let workflow = workflow.as_mut().expect("a state is folded with its workflow");
+                let to = match state.moves_to(&sealed.event) {
+                    Some(reference) => Some(published(store, workflows, root, &reference)?),
+                    None => None,
+                };
+                advance(state, workflow, &sealed.event, sealed.sha256, to).map_err(illegal)?;
             }
         }
     }
@@ -245,6 +248,24 @@ pub(super) fn item(
         fold.kept = fold.state.events;
     }
     Ok(Some(fold))
+}
+
+/// Folds one further event; `to` is the version it moves the item to, where it does.
+pub(super) fn advance(
+    state: &mut ItemState,
+    workflow: &mut Arc<Workflow>,
+    event: &Event,
+    sha256: Digest,
+    to: Option<Arc<Workflow>>,
+) -> Result<(), Illegal> {
+    match to {
+        Some(to) => {
+            state.migrate(event, sha256, workflow, &to)?;
+            *workflow = to;
+            Ok(())
+        }
+        None => state.apply(event, sha256, workflow),
+    }
 }
 
 /// Remembers how an item stands after a commit, where that is worth it.

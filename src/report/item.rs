@@ -10,8 +10,11 @@ use crate::domain::event::Baseline;
 use crate::domain::id::{
     AttemptId, ClaimId, CriterionId, Digest, ExecutorId, ItemId, PrincipalId, StepKey,
 };
+use crate::domain::migration::Migration;
 use crate::domain::schedule::{Answer, Schedule, direct_blockers};
-use crate::domain::state::{Blocker, Done, ItemState, Return, Standing, standing_word};
+use crate::domain::state::{
+    Blocker, Done, ItemState, Return, Standing, StepState, WorkflowKey, standing_word,
+};
 use crate::domain::status::{Status, statuses};
 use crate::domain::workflow::{GateKind, Workflow};
 
@@ -60,9 +63,47 @@ pub struct ItemReport {
     pub last_return: Option<ReturnReport>,
     pub rework: ReworkReport,
     pub resumed: Option<ResumedReport>,
+    /// Moves to another version of the workflow, in order.
+    pub migrations: Vec<MigrationReport>,
     /// The ready attempts in launch order.
     pub launch_order: Vec<AttemptId>,
     pub steps: Vec<StepReport>,
+    /// Steps of earlier versions that this one does not have, with what was tried there.
+    pub former_steps: Vec<FormerStepReport>,
+}
+
+/// A move to another version of the workflow (FR-016).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationReport {
+    pub from: WorkflowReport,
+    pub to: WorkflowReport,
+    pub by: PrincipalId,
+    pub at: DateTime<Utc>,
+    pub reason: String,
+    /// Steps that got another key.
+    pub renamed: Vec<RenamedStep>,
+    pub dropped: Vec<StepKey>,
+    /// Whether it was taken back.
+    pub rolled_back: bool,
+}
+
+/// A step that got another key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RenamedStep {
+    pub from: StepKey,
+    pub to: StepKey,
+}
+
+/// A step that the item's version of the workflow does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FormerStepReport {
+    pub key: StepKey,
+    /// Where it stood when it went.
+    pub state: String,
+    pub attempts: Vec<AttemptReport>,
 }
 
 /// An open suspicion.
@@ -195,6 +236,8 @@ pub struct StepReport {
     pub entry: Vec<CriterionReport>,
     pub exit: Vec<CriterionReport>,
     pub plan_line: Option<u32>,
+    /// The key it was done under before a migration.
+    pub carried_from: Option<StepKey>,
     pub attempts: Vec<AttemptReport>,
 }
 
@@ -316,11 +359,7 @@ pub fn item(workflow: &Workflow, state: &ItemState) -> ItemReport {
         round: state.round(),
         steps_done: schedule.done.iter().filter(|done| **done).count(),
         steps_total: schedule.done.len(),
-        workflow: WorkflowReport {
-            name: state.workflow.name.to_string(),
-            version: state.workflow.version,
-            sha256: state.workflow.sha256.clone(),
-        },
+        workflow: version(&state.workflow),
         baseline: state.baseline(),
         owner: state.owner.clone(),
         transfers: state
@@ -332,6 +371,16 @@ pub fn item(workflow: &Workflow, state: &ItemState) -> ItemReport {
                 by: transfer.by.clone(),
                 at: transfer.at,
                 reason: transfer.reason.clone(),
+            })
+            .collect(),
+        migrations: state.migrations.iter().map(migration).collect(),
+        former_steps: state
+            .parked
+            .iter()
+            .map(|(key, step)| FormerStepReport {
+                key: key.clone(),
+                state: standing_word(step.standing()).to_owned(),
+                attempts: attempts(key, step),
             })
             .collect(),
         priority: state.priority,
@@ -429,7 +478,7 @@ fn word(answer: &Answer, standing: Standing) -> &'static str {
     match answer {
         Answer::Done(Done::ImportedDone) => "imported",
         Answer::Done(Done::Skipped | Done::ImportedSkipped) => "skipped",
-        Answer::Done(Done::Completed | Done::Approved) => "done",
+        Answer::Done(Done::Completed | Done::Approved | Done::Carried) => "done",
         Answer::InProgress(_) => "held",
         Answer::Ready { .. } => "ready",
         Answer::PendingGate(_) => "open",
@@ -477,7 +526,8 @@ fn step(workflow: &Workflow, state: &ItemState, schedule: &Schedule, at: usize) 
         entry: criteria(&step.definition.entry, &attested),
         exit: criteria(&step.definition.exit, &verified),
         plan_line: step.definition.source.as_ref().map(|source| source.line),
-        attempts: attempts(state, step, at),
+        carried_from: now.carried.as_ref().map(|carried| carried.from.clone()),
+        attempts: attempts(&step.key, now),
     }
 }
 
@@ -527,18 +577,37 @@ fn waits(workflow: &Workflow, schedule: &Schedule, at: usize) -> (Vec<StepKey>, 
     }
 }
 
-fn attempts(
-    state: &ItemState,
-    step: &crate::domain::workflow::Step,
-    at: usize,
-) -> Vec<AttemptReport> {
-    let now = &state.steps[at];
+fn version(workflow: &WorkflowKey) -> WorkflowReport {
+    WorkflowReport {
+        name: workflow.name.to_string(),
+        version: workflow.version,
+        sha256: workflow.sha256.clone(),
+    }
+}
+
+fn migration(migration: &Migration) -> MigrationReport {
+    let renamed = migration.map.iter().filter(|(from, to)| from != to);
+    MigrationReport {
+        from: version(&migration.from),
+        to: version(&migration.to),
+        by: migration.by.clone(),
+        at: migration.at,
+        reason: migration.reason.clone(),
+        renamed: renamed
+            .map(|(from, to)| RenamedStep { from: from.clone(), to: to.clone() })
+            .collect(),
+        dropped: migration.drop.clone(),
+        rolled_back: migration.rolled_back,
+    }
+}
+
+fn attempts(key: &StepKey, now: &StepState) -> Vec<AttemptReport> {
     (1..)
         .zip(&now.attempts)
         .map(|(number, attempt)| {
             let (claim, end) = (attempt.claim.as_ref(), attempt.end.as_ref());
             AttemptReport {
-                attempt_id: AttemptId::new(step.key.clone(), number),
+                attempt_id: AttemptId::new(key.clone(), number),
                 round: attempt.round,
                 void: attempt.round != now.round,
                 state: attempt.phase.word().to_owned(),
@@ -552,7 +621,7 @@ fn attempts(
                 outcome: end.map(|end| end.summary.clone()),
                 next_action: end.map(|end| end.next_action.clone()),
                 outputs: end.map(|end| outputs(&end.outputs)).unwrap_or_default(),
-                retry_of: attempt.retry_of.map(|n| AttemptId::new(step.key.clone(), n)),
+                retry_of: attempt.retry_of.map(|n| AttemptId::new(key.clone(), n)),
                 approvals: attempt.approvals.iter().map(|a| a.principal.clone()).collect(),
             }
         })
@@ -582,12 +651,13 @@ pub fn brief(workflow: &Workflow, state: &ItemState, at: usize) -> BriefReport {
         .into_iter()
         .map(|before| {
             let (step, now) = (&workflow.steps()[before], &state.steps[before]);
-            let end = now.current().and_then(|attempt| attempt.end.as_ref());
+            let (key, worked) = state.worked_as(&step.key, now);
+            let end = worked.current().and_then(|attempt| attempt.end.as_ref());
             PredecessorReport {
                 step_key: step.key.clone(),
                 title: step.title().to_owned(),
                 state: standing_word(now.standing()).to_owned(),
-                attempt_id: end.map(|_| AttemptId::new(step.key.clone(), now.last_number())),
+                attempt_id: end.map(|_| AttemptId::new(key.clone(), worked.last_number())),
                 by: end.map(|end| end.by.clone()),
                 outcome: end.map(|end| end.summary.clone()),
                 next_action: end.map(|end| end.next_action.clone()),

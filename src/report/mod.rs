@@ -10,9 +10,10 @@ mod table;
 mod text;
 
 pub use item::{
-    AttemptReport, BlockerReport, BriefReport, CriterionReport, EndedReport, ItemReport,
-    OutputReport, PredecessorReport, ResumedReport, ReturnReport, ReviewReport, ReworkReason,
-    ReworkReport, ReworkedStep, StepReport, TransferReport, WorkflowReport, brief, item,
+    AttemptReport, BlockerReport, BriefReport, CriterionReport, EndedReport, FormerStepReport,
+    ItemReport, MigrationReport, OutputReport, PredecessorReport, RenamedStep, ResumedReport,
+    ReturnReport, ReviewReport, ReworkReason, ReworkReport, ReworkedStep, StepReport,
+    TransferReport, WorkflowReport, brief, item,
 };
 pub use markdown::{Overview, Unreadable, begin, section};
 pub use mermaid::{graph, workflow_graph};

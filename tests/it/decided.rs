@@ -273,7 +273,7 @@ fn scenario_5_a_person_decides_about_a_duplicate_before_any_work() {
     ! design	blocked	design	role product, the item is merged into SHOP-7
     · api	waits	api	role backend, design
     · web	waits	web	design
-    ◆ ok	waits	ok	design, api, web
+    ◆ ok	waits	ok	api, web
     · ship	waits	ship	ok
 
     why here	maintainer-1 merged it at 10:00:07: "one page, one item"
@@ -596,7 +596,7 @@ fn a_blocker_is_declared_shown_and_resolved() {
     ! design	blocked	design	role product, blocked by blocker-1
     · api	waits	api	role backend, design
     · web	waits	web	design
-    ◆ ok	waits	ok	design, api, web
+    ◆ ok	waits	ok	api, web
     · ship	waits	ship	ok
 
     blocked	blocker-1 (external) holds design for 3s, owned by maintainer-1: "waiting for the bank"
@@ -736,7 +736,7 @@ fn a_cancelled_item_is_given_up_for_good() {
     ! design	blocked	design	role product, the item is cancelled
     · api	waits	api	role backend, design
     · web	waits	web	design
-    ◆ ok	waits	ok	design, api, web
+    ◆ ok	waits	ok	api, web
     · ship	waits	ship	ok
 
     why here	maintainer-1 cancelled it at 10:00:06: "nobody wants it"

@@ -150,6 +150,12 @@ pub(crate) fn define(steps: Vec<StepDefinition>) -> WorkflowDefinition {
     }
 }
 
+/// The next version of the same workflow.
+pub(crate) fn version(version: u32, steps: Vec<StepDefinition>) -> Arc<Workflow> {
+    let definition = WorkflowDefinition { version, ..define(steps) };
+    Arc::new(artifact::compile(&definition).expect("the test's workflow is valid").0)
+}
+
 pub(crate) fn compile(steps: Vec<StepDefinition>) -> Arc<Workflow> {
     Arc::new(artifact::compile(&define(steps)).expect("the test's workflow is valid").0)
 }
@@ -186,6 +192,8 @@ pub(crate) struct Play {
     pub tick: i64,
     /// The other items of the ledger.
     pub others: Vec<OtherItem>,
+    /// The versions an item may be moved to, beside its own.
+    pub versions: Vec<Arc<Workflow>>,
 }
 
 /// When every play begins.
@@ -214,7 +222,8 @@ impl Play {
     pub(crate) fn empty(workflow: Arc<Workflow>) -> Self {
         let others = ["WI-0", "WI-2"].map(|other| standing(other, ItemPhase::Active, None));
         let (ledger, others) = (LedgerState::default(), others.to_vec());
-        Self { workflow, ledger, item: None, log: Vec::new(), tick: 0, others }
+        let versions = vec![Arc::clone(&workflow)];
+        Self { workflow, ledger, item: None, log: Vec::new(), tick: 0, others, versions }
     }
 
     /// A play with a registered item.
@@ -332,9 +341,17 @@ impl Play {
     fn apply(&mut self, event: Event) {
         let bytes = encode_event(&event).expect("what the rules say fits on paper");
         let sha256 = Digest::of(&bytes);
-        match &mut self.item {
-            Some(item) => item.apply(&event, sha256.clone(), &self.workflow),
-            none => ItemState::register(&event, sha256.clone(), &self.workflow)
+        let to = self.item.as_ref().and_then(|item| item.moves_to(&event)).map(|to| {
+            let known = self.versions.iter().find(|version| version.reference == to);
+            Arc::clone(known.expect("the play knows the version"))
+        });
+        match (&mut self.item, to) {
+            (Some(item), Some(to)) => {
+                let old = std::mem::replace(&mut self.workflow, to);
+                item.migrate(&event, sha256.clone(), &old, &self.workflow)
+            }
+            (Some(item), None) => item.apply(&event, sha256.clone(), &self.workflow),
+            (none, _) => ItemState::register(&event, sha256.clone(), &self.workflow)
                 .map(|item| *none = Some(item)),
         }
         .expect("what the rules say is legal to read");

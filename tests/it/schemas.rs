@@ -169,6 +169,11 @@ fn played() -> (Room, BTreeMap<&'static str, Value>) {
     say("cli.portfolio", &["status"], 0);
     say("cli.status", &["status", "A"], 0);
     say("cli.export", &["export"], 0);
+    room.write("v1.yaml", "name: moving\nsteps:\n  - { key: a }\n");
+    room.write("v2.yaml", "name: moving\nversion: 2\nsteps:\n  - { key: a }\n  - { key: b }\n");
+    room.ok(&["delegate", "--plan", "v1.yaml", "--work-item", "M1"]);
+    room.ok(&["delegate", "--plan", "v2.yaml", "--work-item", "M2"]);
+    say("cli.migration", &["migrate", "M1", "--to", "2", "--reason", "b too"], 0);
     say("cli.verify", &["verify"], 0);
     say("cli.correct", &["correct", "A", "--reason", "look"], 0);
     say("cli.schema", &["schema"], 0);

@@ -538,7 +538,7 @@ const ATTACKS: [Attack; 80] = [
         }
         replace_by(room, &other);
     }),
-    attack("replaced ledger", "through a symbolic branch", &["rewritten"], |room| {
+    attack("replaced ledger", "through a symbolic branch", &["bad-branch"], |room| {
         let other = Room::live();
         let from = other.repo().display().to_string();
         room.git(&["fetch", "--quiet", &from, &format!("{BRANCH}:refs/heads/other")]);
@@ -648,11 +648,15 @@ const HARMLESS: [Harmless; 20] = [
     }),
 ];
 
-/// The classes verify names, by both ways to ask.
+/// The classes verify names, or its reason for saying nothing else, by both ways to ask.
 fn classes(room: &Room) -> [(i32, BTreeSet<String>); 2] {
     [&["verify"][..], &["verify", "--deep"]].map(|args| {
         let (code, said) = room.json(args);
-        let findings = said["findings"].as_array().unwrap_or_else(|| panic!("{said:#}"));
+        let Some(findings) = said["findings"].as_array() else {
+            // Where nothing can be read, the refusal says why.
+            let reason = said["reason"].as_str().unwrap_or_else(|| panic!("{said:#}"));
+            return (code, BTreeSet::from([reason.to_owned()]));
+        };
         let class = |finding: &serde_json::Value| finding["class"].as_str().expect("a word").into();
         (code, findings.iter().map(class).collect())
     })

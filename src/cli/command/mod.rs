@@ -15,6 +15,7 @@ mod init;
 mod key;
 mod log;
 mod manual;
+mod migrate;
 mod owner;
 mod resume;
 mod review;
@@ -57,6 +58,8 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Blocker(args) => blocker::run(args, session),
         Command::Owner(args) => owner::run(args, session),
         Command::Resume(args) => resume::run(args, session),
+        Command::Migrate(args) => migrate::migrate(args, session),
+        Command::Rollback(args) => migrate::rollback(args, session),
         Command::Cancel(args) => cancel::run(args, session),
         Command::Status(args) => status::run(args, session, ui),
         Command::Log(args) => log::run(args, session, ui),

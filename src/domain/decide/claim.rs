@@ -73,7 +73,8 @@ pub(super) fn decide(
     let now = room.moment.now();
     let lease_until = ask.lease.map(|seconds| lease_end(now, seconds)).transpose()?;
     let inputs = room.workflow.graph().direct(at).into_iter().filter_map(|before| {
-        let state = &room.state.steps[before];
+        let key = &room.workflow.steps()[before].key;
+        let (_, state) = room.state.worked_as(key, &room.state.steps[before]);
         state
             .current()
             .and_then(|attempt| attempt.end.as_ref())

@@ -8,13 +8,14 @@ mod complete;
 mod flow;
 mod gate;
 mod key;
+mod migrate;
 mod owner;
 mod register;
 mod resume;
 mod review;
 mod rework;
 
-use super::event::{Event, EventData, Link, Outcome, StepRef};
+use super::event::{Event, EventData, Link, Outcome, StepRef, WorkflowRef};
 use super::id::{
     AttemptId, ClaimId, CriterionId, ExecutorId, Fingerprint, ItemId, PrincipalId, RequestId,
     StepKey,
@@ -35,6 +36,7 @@ pub use complete::{Complete, Ending, Verified, outputs_digest};
 pub use flow::{Release, Requeue, Skip};
 pub use gate::{ApproveGate, RejectGate, gate_digest};
 pub use key::{AddKey, KeyAsk, KeyWorld, RevokeKey, decide_key};
+pub use migrate::{Fate, Migrate, RollBack, fates};
 pub use owner::TransferOwner;
 pub use register::Register;
 pub use resume::{Resume, verify_again};
@@ -69,6 +71,8 @@ pub enum Ask {
     TransferOwner(TransferOwner),
     Resume(Resume),
     Cancel(Cancel),
+    Migrate(Box<Migrate>),
+    RollBack(RollBack),
 }
 
 impl Ask {
@@ -101,7 +105,9 @@ impl Ask {
             | Self::ResolveBlocker(_)
             | Self::TransferOwner(_)
             | Self::Resume(_)
-            | Self::Cancel(_) => Vec::new(),
+            | Self::Cancel(_)
+            | Self::Migrate(_)
+            | Self::RollBack(_) => Vec::new(),
         }
     }
 }
@@ -187,6 +193,8 @@ pub enum Unchanged {
     Resumed,
     /// The step was skipped before.
     Skipped,
+    /// The item is on that version already.
+    Migrated { to: WorkflowRef },
     /// The key counts already, for the same principal in the same role.
     KeyAdded { fingerprint: Fingerprint },
     /// The key was revoked before.
@@ -237,6 +245,8 @@ pub fn decide(
         Ask::TransferOwner(ask) => owner::decide(&room, ask),
         Ask::Resume(ask) => resume::decide(&room, ask),
         Ask::Cancel(ask) => cancel::decide(&room, ask),
+        Ask::Migrate(ask) => migrate::decide(&room, ask),
+        Ask::RollBack(ask) => migrate::roll_back(&room, ask),
     }
 }
 

@@ -9,6 +9,7 @@ use super::super::event::{
 use super::super::id::{Digest, ItemId, PrincipalId};
 use super::super::moment::Moment;
 use super::super::refusal::Refusal;
+use super::super::state::LedgerState;
 use super::super::workflow::{Effective, Workflow};
 use super::{Decided, POLICY_REASON, ReviewPolicy, Unchanged, World, outcome, review, text};
 
@@ -59,7 +60,7 @@ pub(super) fn decide(
         text("the prompt", description)?;
     }
     let reference = &ask.workflow.reference;
-    startable(world, &ask.workflow, moment)?;
+    startable(world.ledger, &ask.workflow, moment)?;
     let mut facts = Vec::new();
     if let Some(path) = &ask.publish {
         facts.push(published(&ask.workflow, path, moment));
@@ -115,14 +116,18 @@ pub(super) fn decide(
 }
 
 /// Whether new items may start on the version now.
-fn startable(world: World<'_>, workflow: &Workflow, moment: &Moment) -> Result<(), Refusal> {
+pub(super) fn startable(
+    ledger: &LedgerState,
+    workflow: &Workflow,
+    moment: &Moment,
+) -> Result<(), Refusal> {
     let (name, version) = (workflow.reference.name.clone(), workflow.reference.version);
-    match world.ledger.workflows.get(&(name.clone(), version)) {
+    match ledger.workflows.get(&(name.clone(), version)) {
         Some(published) if published.retired => {
             return Err(Refusal::WorkflowRetired { name, version });
         }
         Some(published) if published.sha256 != workflow.reference.sha256 => {
-            let latest = world.ledger.versions(&name).map(|(v, _)| v).next_back();
+            let latest = ledger.versions(&name).map(|(v, _)| v).next_back();
             return Err(Refusal::VersionTaken { version, latest: latest.unwrap_or(version), name });
         }
         _ => {}

@@ -15,10 +15,11 @@ use super::super::tree;
 use super::Audit;
 use super::report::{Class, Finding};
 use crate::artifact::{self, BusyDoc, HANDOFF, LEDGER_FOLDER, encode_event};
-use crate::domain::event::{EventData, EventKind};
+use crate::domain::event::{EventData, EventKind, WorkflowRef};
 use crate::domain::id::{ClaimId, Digest, ExecutorId, ItemId};
 use crate::domain::schedule::decision;
 use crate::domain::state::{ItemState, LedgerState};
+use crate::domain::workflow::Workflow;
 
 /// How many workflows stay compiled: items of one workflow often stand together.
 const WORKFLOWS_KEPT: usize = 256;
@@ -72,6 +73,29 @@ impl Audit<'_> {
         Ok(())
     }
 
+    /// A published version; `None` where its file is bad, which is said.
+    fn version(
+        &mut self,
+        reference: &WorkflowRef,
+        follows: &mut Vec<Finding>,
+    ) -> Result<Option<Arc<Workflow>>, LedgerError> {
+        let workflows = &mut self.items.workflows;
+        if workflows.len() >= WORKFLOWS_KEPT {
+            workflows.clear();
+        }
+        match fold::published(self.store, workflows, self.root, reference) {
+            Ok(workflow) => return Ok(Some(workflow)),
+            Err(Problem::Ledger(error)) => {
+                let path = artifact::workflow_path(&reference.name, reference.version);
+                follows.push(Finding::lost(error, Some(path))?);
+            }
+            Err(Problem::Stop(stop)) => {
+                follows.push(Finding::new(Class::BadArtifact, stop.path, stop.what));
+            }
+        }
+        Ok(None)
+    }
+
     /// Folds one item from nothing, recomputing every decision on the way.
     fn fold(
         &mut self,
@@ -107,40 +131,39 @@ impl Audit<'_> {
                 (None, false) => {}
             }
             let before = folded.as_ref().map(|fold| fold.state.clone());
-            let applied = match &mut folded {
-                Some(fold) => Arc::make_mut(&mut fold.state).apply(
-                    &sealed.event,
-                    sealed.sha256.clone(),
-                    &fold.workflow,
-                ),
+            // The version an item begins on, or moves to.
+            let reference = match &folded {
+                Some(fold) => fold.state.moves_to(&sealed.event),
                 None => {
                     let Some(reference) = sealed.event.workflow.clone() else {
                         say(Class::IllegalTransition, "does not name a workflow".into());
                         return Ok(None);
                     };
-                    let workflows = &mut self.items.workflows;
-                    if workflows.len() >= WORKFLOWS_KEPT {
-                        workflows.clear();
-                    }
-                    let read = fold::published(self.store, workflows, self.root, &reference);
-                    let workflow = match read {
-                        Ok(workflow) => workflow,
-                        Err(Problem::Ledger(error)) => {
-                            let path = artifact::workflow_path(&reference.name, reference.version);
-                            follows.push(Finding::lost(error, Some(path))?);
-                            return Ok(None);
-                        }
-                        Err(Problem::Stop(stop)) => {
-                            follows.push(Finding::new(Class::BadArtifact, stop.path, stop.what));
-                            return Ok(None);
-                        }
-                    };
-                    ItemState::register(&sealed.event, sealed.sha256.clone(), &workflow)
-                        .map(|state| folded = Some(ItemFold::new(state, workflow)))
+                    Some(reference)
                 }
             };
+            let version = match reference {
+                Some(reference) => {
+                    let Some(version) = self.version(&reference, follows)? else {
+                        return Ok(None);
+                    };
+                    Some(version)
+                }
+                None => None,
+            };
+            let sha256 = sealed.sha256.clone();
+            let applied = match (&mut folded, version) {
+                (Some(fold), version) => {
+                    let state = Arc::make_mut(&mut fold.state);
+                    fold::advance(state, &mut fold.workflow, &sealed.event, sha256, version)
+                }
+                (None, Some(workflow)) => ItemState::register(&sealed.event, sha256, &workflow)
+                    .map(|state| folded = Some(ItemFold::new(state, workflow))),
+                (None, None) => return Ok(None),
+            };
             if let Err(error) = applied {
-                say(Class::IllegalTransition, format!("is not legal: {error}"));
+                let what = format!("is not legal: {error}");
+                follows.push(Finding::new(Class::IllegalTransition, sealed.path.clone(), what));
                 return Ok(None);
             }
             if !is_decision && let Some(fold) = &folded {
