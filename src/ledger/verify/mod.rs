@@ -62,8 +62,9 @@ impl Ledger {
         let Audit { mut report, .. } = audit;
         report.findings.sort_by(|a, b| (a.class, &a.path).cmp(&(b.class, &b.path)));
         if report.findings.is_empty() {
-            // A sound ledger becomes what this clone has seen.
-            if known.is_none() {
+            // A sound ledger becomes what this clone has seen; of part of one the next command
+            // takes its own first look.
+            if known.is_none() && options.since.is_none() {
                 Seen::first(&self.store, tip)?.save(&self.cache);
             }
             since::remember(&self.cache, &report);
