@@ -139,6 +139,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/recovery.md",
         "docs/install.md",
         "docs/plans.md",
+        "docs/deciding.md",
         "docs/reading.md",
         "docs/rules.md",
         "docs/transitions.md",

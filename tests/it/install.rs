@@ -54,6 +54,8 @@ fn offered(room: &Room, words: &[&str]) -> Vec<String> {
 #[test]
 fn tab_offers_what_is_really_there() {
     let room = played();
+    let wall = ["blocker", "declare", "--work-item", "WI-2", "--type", "external", "--id", "bank"];
+    room.ok(&[&wall[..], &["--notes", "they are closed"]].concat());
     let step = |words: &[&str], id: &str| {
         offered(&room, &[words, &["--work-item", id, "--step", ""]].concat())
     };
@@ -75,6 +77,13 @@ fn tab_offers_what_is_really_there() {
         (&["log", "--event", "gate-a"], &["gate-approved"]),
         (&["schema", "cli.bri"], &["cli.brief"]),
         (&["completions", ""], &["bash", "elvish", "fish", "powershell", "zsh"]),
+        (
+            &["blocker", "declare", "--work-item", "WI-2", "--type", ""],
+            &["dependency", "decision", "environment", "external", "other"],
+        ),
+        (&["blocker", "resolve", "--work-item", "WI-2", "--id", ""], &["bank"]),
+        (&["review", "merge", "--work-item", "WI-1", "--into", "O"], &["OTHER"]),
+        (&["rework", "--work-item", "WI-1", "--return-to", ""], &["make", "left"]),
         (&["status", "NOTHING"], &[]),
         (&["claim", "--work-item", "NOBODY", "--step", ""], &[]),
     ] {
@@ -116,6 +125,8 @@ fn tab_is_silent_and_reads_only_what_it_offers() {
     assert_eq!(offered(&room, &["status", "WI-"]), ["WI-1", "WI-2", "WI-3"]);
     assert_eq!(offered(&room, &["status", "--workflow", "w@"]), ["w@1"]);
     assert_eq!(offered(&room, &["claim", "--work-item", "WI-1", "--step", ""]), [""; 0]);
+    let declare = ["blocker", "declare", "--work-item", "WI-1", "--type", "ex"];
+    assert_eq!(offered(&room, &declare), ["external"]);
     assert!(!cache.exists(), "a suggestion remembers nothing");
     room.git(&["update-ref", "-d", "refs/heads/stepseal-ledger"]);
     assert_eq!(offered(&room, &["status", "WI-"]), [""; 0]);

@@ -266,7 +266,7 @@ fn scene(section: &str, block: usize) -> Option<Scene> {
             scene.word("REQUEST", "r-1");
             scene
         }
-        ("a full disk" | "a busy ledger", 0) => scene,
+        ("an interruption" | "a full disk" | "a busy ledger", 0) => scene,
         _ => return None,
     })
 }
