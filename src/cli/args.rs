@@ -283,6 +283,29 @@ pub(super) struct ItemArg {
     pub work_item: String,
 }
 
+/// One item, as a word or by its flag, or none.
+#[derive(Debug, Clone, Args)]
+pub(super) struct MaybeItem {
+    /// One item; all of them when left out
+    #[arg(value_name = "ITEM", add = suggest::items())]
+    pub item: Option<String>,
+    #[arg(
+        long,
+        visible_alias = "structured-work-item",
+        value_name = "ID",
+        conflicts_with = "item",
+        add = suggest::items()
+    )]
+    pub work_item: Option<String>,
+}
+
+impl MaybeItem {
+    /// The item, however it was named.
+    pub(super) fn given(&self) -> Option<&String> {
+        self.item.as_ref().or(self.work_item.as_ref())
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  stepseal claim --work-item ALBUMS --step T002\n  stepseal claim --next --quiet                one line: item, step, attempt, claim id"
@@ -672,17 +695,8 @@ pub(super) struct ResolveArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct BlockerListArgs {
-    /// One item; all of them when left out
-    #[arg(value_name = "ITEM", add = suggest::items())]
-    pub item: Option<String>,
-    #[arg(
-        long,
-        visible_alias = "structured-work-item",
-        value_name = "ID",
-        conflicts_with = "item",
-        add = suggest::items()
-    )]
-    pub work_item: Option<String>,
+    #[command(flatten)]
+    pub item: MaybeItem,
     /// Resolved ones, too
     #[arg(long)]
     pub all: bool,
@@ -709,17 +723,8 @@ pub(super) struct TransferArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct OwnerShowArgs {
-    /// One item; every owner when left out
-    #[arg(value_name = "ITEM", add = suggest::items())]
-    pub item: Option<String>,
-    #[arg(
-        long,
-        visible_alias = "structured-work-item",
-        value_name = "ID",
-        conflicts_with = "item",
-        add = suggest::items()
-    )]
-    pub work_item: Option<String>,
+    #[command(flatten)]
+    pub item: MaybeItem,
 }
 
 #[derive(Debug, Args)]
@@ -794,17 +799,8 @@ fn status_words() -> Vec<&'static str> {
     after_help = "Examples:\n  stepseal status                              what needs attention first\n  stepseal status --status awaiting-gate --sort wait\n  stepseal status --since 7d --label checkout --all\n  stepseal status ALBUMS --why-not T009\n\nDates and times are UTC; a duration counts back from when the ledger last recorded something, so\nthe same ledger gives the same answer on any day."
 )]
 pub(super) struct StatusArgs {
-    /// One item; all of them when left out
-    #[arg(value_name = "ITEM", add = suggest::items())]
-    pub item: Option<String>,
-    #[arg(
-        long,
-        visible_alias = "structured-work-item",
-        value_name = "ID",
-        conflicts_with = "item",
-        add = suggest::items()
-    )]
-    pub work_item: Option<String>,
+    #[command(flatten)]
+    pub item: MaybeItem,
     /// Every fact that keeps this step from starting
     #[arg(long, value_name = "STEP", add = suggest::steps(About::Open))]
     pub why_not: Option<String>,

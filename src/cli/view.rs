@@ -214,6 +214,8 @@ views! {
         role_unchecked: bool,
         return_to: Option<StepKey>,
         void: Vec<StepKey>,
+        /// Attempts that were taken from their holders.
+        released: Vec<AttemptId>,
         ready: Vec<StepKey>,
         gates: Vec<StepKey>,
     }

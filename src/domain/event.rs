@@ -393,7 +393,10 @@ data! {
     /// What must be verified again.
     WorkItemResumed {
         reason: String,
+        /// The first 2,000 of them, in launch order.
         verify_again: Vec<VerifyAgain>,
+        /// How many more there are.
+        more: u32,
     }
 
     /// One exit criterion that is not to be trusted as it stands.

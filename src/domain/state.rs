@@ -60,6 +60,7 @@ pub struct ItemState {
     /// In launch order of the workflow.
     pub steps: Vec<StepState>,
     pub review: Review,
+    /// By the time they were declared, then by id.
     pub blockers: Vec<Blocker>,
     pub aliases: BTreeMap<AttemptAlias, AttemptId>,
     pub requests: BTreeMap<RequestId, RequestSeen>,
@@ -747,18 +748,22 @@ impl ItemState {
                     reason: data.reason.clone(),
                 });
             }
-            EventData::BlockerDeclared(data) => self.blockers.push(Blocker {
-                id: data.blocker_id.clone(),
-                kind: data.blocker_type.clone(),
-                steps: data.steps.clone(),
-                notes: data.notes.clone(),
-                by: by.clone(),
-                at: event.timestamp,
-                event: this.clone(),
-                owner: data.owner.clone(),
-                resolved_at: None,
-                resolution: None,
-            }),
+            EventData::BlockerDeclared(data) => {
+                self.blockers.push(Blocker {
+                    id: data.blocker_id.clone(),
+                    kind: data.blocker_type.clone(),
+                    steps: data.steps.clone(),
+                    notes: data.notes.clone(),
+                    by: by.clone(),
+                    at: event.timestamp,
+                    event: this.clone(),
+                    owner: data.owner.clone(),
+                    resolved_at: None,
+                    resolution: None,
+                });
+                // In whichever order they were recorded, views say the same (L4).
+                self.blockers.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+            }
             EventData::BlockerResolved(data) => {
                 let open = self
                     .blockers

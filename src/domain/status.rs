@@ -78,7 +78,7 @@ pub fn statuses(item: &ItemState, schedule: &Schedule) -> Vec<Status> {
         Status::Cancelled => item.phase == ItemPhase::Cancelled,
         Status::Integrated => item.phase == ItemPhase::Integrated,
         Status::Completed => schedule.done.iter().all(|done| *done),
-        Status::AwaitingReview => item.review.flagged.is_some(),
+        Status::AwaitingReview => item.phase == ItemPhase::Active && item.review.flagged.is_some(),
         Status::InProgress => any(|a| matches!(a, Answer::InProgress(_))),
         Status::Ready => any(|a| matches!(a, Answer::Ready { .. })),
         Status::AwaitingGate => any(|a| matches!(a, Answer::PendingGate(_))),

@@ -350,6 +350,9 @@ pub fn item(workflow: &Workflow, state: &ItemState) -> ItemReport {
             _ => None,
         })
         .collect();
+    // In whichever order they were recorded, the report says the same (L4).
+    let mut linked = state.review.linked.clone();
+    linked.sort_unstable();
     ItemReport {
         work_item_id: state.id.clone(),
         title: state.title.clone(),
@@ -394,7 +397,7 @@ pub fn item(workflow: &Workflow, state: &ItemState) -> ItemReport {
             reason: flag.reason.clone(),
             suspects: flag.suspects.clone(),
         }),
-        linked: state.review.linked.clone(),
+        linked,
         ended: ended(state),
         blockers: state.blockers.iter().map(blocker).collect(),
         blocked_seconds: u64::try_from(state.blocked_until(state.last_at).num_seconds())

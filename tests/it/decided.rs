@@ -336,6 +336,9 @@ fn what_ended_points_to_what_lives_on_everywhere() {
         assert!(schedule.contains(word), "{schedule}");
         let (_, portfolio) = json(&room, "status");
         assert_eq!(portfolio["items"][1]["survivor"], "NEW");
+        // Delegated again, it says so too.
+        let again = types(&room, "delegate --plan plan.yaml --work-item OLD");
+        assert!(again.contains("OLD takes no more work and lives on in NEW"), "{again}");
         types(&room, "verify --deep");
     }
 }
@@ -513,6 +516,15 @@ fn policy(room: &Room, key: &str, value: &[&str]) {
 fn policy_required_lets_nobody_work_before_a_person_decided() {
     let room = shop(&["BEFORE"]);
     policy(&room, "review", &["required"]);
+    let ran = room.run(&words("status"));
+    assert!(ran.stderr.contains("1 item with ready steps: stepseal review list"), "{ran}");
+    for looks in ["schedule BEFORE", "schedule BEFORE --matrix", "brief BEFORE design"] {
+        let ran = room.run(&words(looks));
+        assert!(ran.stderr.contains("warning: nobody may claim"), "{looks}: {ran}");
+    }
+    assert_eq!(types(&room, "schedule BEFORE --matrix"), "{\"include\":[]}\n");
+    let why = types(&room, "status BEFORE --why-not design");
+    assert!(why.contains("review\tpolicy asks for a review before any work"), "{why}");
     // The matrix of a new item is empty: its own history says that it waits.
     assert_snapshot!(
         room.run(&words("delegate --plan plan.yaml --work-item AFTER --title After")), @r#"

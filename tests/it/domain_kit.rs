@@ -14,8 +14,8 @@ use stepseal::domain::decide::{
     TransferOwner, Unchanged, Verified, World, decide,
 };
 use stepseal::domain::event::{
-    Actor, ActorKind, Baseline, Event, EventData, ImportedState, ImportedStep, Outcome,
-    PolicyChanged, Scope, StepRef,
+    Actor, ActorKind, Baseline, BaselineIntegration, Event, EventData, ImportedState, ImportedStep,
+    Outcome, PolicyChanged, Scope, StepRef,
 };
 use stepseal::domain::id::{AttemptId, ClaimId, Digest, EventId, ItemId, StepKey};
 use stepseal::domain::moment::Moment;
@@ -459,6 +459,17 @@ impl Play {
         fact.work_item_id = None;
         let bytes = encode_event(&fact).expect("a policy fits on paper");
         self.ledger.apply(&fact, Digest::of(&bytes)).expect("a policy may always change");
+    }
+
+    /// The outputs became authoritative.
+    pub(crate) fn integrated(&mut self) {
+        let data = BaselineIntegration {
+            commit: "c0ffee".into(),
+            branch: "main".into(),
+            landed: Vec::new(),
+            accepted: None,
+        };
+        self.note(&who("ann"), EventData::BaselineIntegration(data));
     }
 
     pub(crate) fn blocked(&mut self, blocker: &str, steps: &[&str]) -> Vec<Event> {

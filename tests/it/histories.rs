@@ -325,6 +325,71 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 128,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// What people note beside work in progress: in either order the same files and the same
+    /// report, and none of it needs the other.
+    #[test]
+    fn what_people_note_in_either_order_leaves_the_same_papers(
+        (steps, story) in stories(),
+        picks in vec((any::<u8>(), any::<u16>()), 24),
+    ) {
+        let play = played(steps, &story)?;
+        for pair in picks.chunks_exact(2) {
+            let notes = |(kind, pick): (u8, u16)| {
+                let steps = play.workflow.steps();
+                let step = steps[usize::from(pick) % steps.len()].key.to_string();
+                let work = Move { kind: [0, 7, 14, 22][usize::from(pick) % 4], pick, other: 0 };
+                match kind % 8 {
+                    0 => Some((who("ann"), declare("left", &[&step]))),
+                    1 => Some((who("bob"), declare("right", &[]))),
+                    2 => Some((who("cy"), link_to("WI-2"))),
+                    3 => Some((who("bob"), link_to("WI-0"))),
+                    4 => Some((who("ann"), transfer("dan"))),
+                    _ => play.likely(&work),
+                }
+            };
+            let (Some(one), Some(two)) = (notes(pair[0]), notes(pair[1])) else { continue };
+            let run = |order: [(i64, &(stepseal::domain::event::Actor, Ask)); 2]| {
+                let mut after = play.clone();
+                let mut papers = BTreeMap::new();
+                for (tick, (actor, ask)) in order {
+                    let moment = moment_at(play.tick + tick, actor);
+                    let Ok(Decided::Facts(facts)) = after.decide_at(&moment, ask) else {
+                        return None;
+                    };
+                    for fact in facts {
+                        after.record(fact.clone());
+                        papers.insert(fact.id, encode_event(&fact).expect("it was recorded"));
+                    }
+                }
+                Some((papers, after))
+            };
+            let (ahead, back) = (run([(1, &one), (2, &two)]), run([(2, &two), (1, &one)]));
+            let (Some(ahead), Some(back)) = (ahead, back) else { continue };
+            // A blocker and a transfer say the same whatever is worked on beside them. Of links
+            // the last one may decide a suspicion, and work may be what other work waits for.
+            let says = |ask: &Ask| matches!(ask, Ask::DeclareBlocker(_) | Ask::TransferOwner(_));
+            if says(&one.1) || says(&two.1) {
+                prop_assert_eq!(&ahead.0, &back.0, "fact bytes of {:?} and {:?}", one, two);
+            } else if ahead.0 != back.0 {
+                continue;
+            }
+            prop_assert_eq!(schedule(&ahead.1), schedule(&back.1));
+            let report = |play: &Play| stepseal::report::item(&play.workflow, play.item());
+            let (a, b) = (report(&ahead.1), report(&back.1));
+            prop_assert_eq!(a, b);
+            sound(&back.1)?;
+            refold(&back.1)?;
+        }
+    }
+}
+
 fn schedule(play: &Play) -> String {
     let bytes = encode(&ScheduleDoc::of(&play.workflow, play.item()));
     String::from_utf8(bytes).expect("artifacts are UTF-8")

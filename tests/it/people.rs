@@ -7,8 +7,7 @@ use stepseal::domain::decide::{
     MergeReview, Unchanged, verify_again,
 };
 use stepseal::domain::event::{
-    BaselineIntegration, CodeSeen, Dirty, Doubt, Event, EventData, EventKind, ImportedState,
-    ReworkRequested,
+    CodeSeen, Dirty, Doubt, Event, EventData, EventKind, ImportedState, ReworkRequested,
 };
 use stepseal::domain::id::ItemId;
 use stepseal::domain::refusal::{Refusal, RefusalKind};
@@ -217,13 +216,7 @@ fn the_same_rework_again_is_unchanged_until_somebody_takes_the_step() {
 fn what_is_integrated_takes_no_rework() {
     let mut play = shipped();
     play.work("late");
-    let data = BaselineIntegration {
-        commit: "c0ffee".into(),
-        branch: "main".into(),
-        landed: Vec::new(),
-        accepted: None,
-    };
-    play.note(&who("ann"), EventData::BaselineIntegration(data));
+    play.integrated();
     let refused = refusal(&mut play, &rework("api", false));
     assert!(matches!(refused, Refusal::ItemEnded { phase: ItemPhase::Integrated, .. }));
     assert_eq!(refused.kind(), RefusalKind::Refused);
@@ -717,6 +710,22 @@ fn what_was_never_done_or_needs_no_proof_is_not_verified_again() {
     assert_eq!(verify_again(&play.workflow, play.item(), epoch()), []);
     play.does(&who("ann"), &cancel(false));
     assert!(matches!(refusal(&mut play, &resume("again")), Refusal::ItemEnded { .. }));
+}
+
+#[test]
+fn a_resumption_of_whatever_length_fits_on_paper() {
+    let long = |n: usize| format!("{n:04}-{}", "x".repeat(59));
+    let criteria: Vec<String> = (0..60).map(long).collect();
+    let criteria: Vec<&str> = criteria.iter().map(String::as_str).collect();
+    let names: Vec<String> = (0..40).map(long).collect();
+    let mut play = Play::of(names.iter().map(|n| par(n).order(1).exit(&criteria)).collect());
+    for name in &names {
+        play.does(&who(&name[..4]), &claim(name));
+    }
+    let events = play.does(&who("ann"), &resume("a crash"));
+    let EventData::WorkItemResumed(data) = &events[0].data else { panic!() };
+    assert_eq!((data.verify_again.len(), data.more), (2_000, 400));
+    assert_eq!(events[0].links.len(), 34, "a link for each claim that is named");
 }
 
 // --- All of them ---------------------------------------------------------------------------

@@ -9,8 +9,8 @@ use stepseal::domain::decide::{
     Unchanged, Verified, gate_digest, outputs_digest,
 };
 use stepseal::domain::event::{
-    ActorKind, AttestMode, BaselineIntegration, Event, EventData, EventKind, ImportedState, Output,
-    Request, RequeueCause, ReviewSurvivor, ScheduleDecided,
+    ActorKind, AttestMode, Event, EventData, EventKind, ImportedState, Output, Request,
+    RequeueCause, ReviewSurvivor, ScheduleDecided,
 };
 use stepseal::domain::id::{Digest, EventId};
 use stepseal::domain::refusal::{Refusal, RefusalKind};
@@ -76,16 +76,6 @@ fn complete(ask: Complete) -> Ask {
 
 fn output(path: &str, content: &str) -> Output {
     Output { path: path.into(), sha256: Digest::of(content.as_bytes()), size: 1 }
-}
-
-fn integrated(play: &mut Play) {
-    let data = BaselineIntegration {
-        commit: "c0ffee".into(),
-        branch: "main".into(),
-        landed: Vec::new(),
-        accepted: None,
-    };
-    play.note(&who("ann"), EventData::BaselineIntegration(data));
 }
 
 fn merged(play: &mut Play) {
@@ -1152,7 +1142,7 @@ fn a_review_stops_claims_but_not_the_work_in_progress() {
 fn nothing_moves_an_integrated_item() {
     let mut play = Play::of(vec![work("a"), gate("ok").reject_to("a")]);
     play.work("a");
-    integrated(&mut play);
+    play.integrated();
     for ask in [approve("ok"), reject("ok", None, false), flag()] {
         refused!(
             play,

@@ -236,6 +236,7 @@ fn data(kind: EventKind, step: &str, number: u32, round: u32, decided: bool) -> 
         EventKind::WorkItemResumed => EventData::WorkItemResumed(WorkItemResumed {
             reason: reason(),
             verify_again: Vec::new(),
+            more: 0,
         }),
         EventKind::WorkItemMigrated => EventData::WorkItemMigrated(WorkItemMigrated {
             from: bench_workflow().reference.clone(),

@@ -131,7 +131,7 @@ pub(super) fn held(blocker: &BlockerReport) -> String {
 }
 
 fn list(args: &BlockerListArgs, session: &Session) -> Result<Reply, Failure> {
-    let given = args.item.as_ref().or(args.work_item.as_ref());
+    let given = args.item.given();
     let ledger = session.ledger()?;
     let fail = |error| session.ledger_failure(&error);
     let snapshot = ledger.snapshot().map_err(fail)?;

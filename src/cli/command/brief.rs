@@ -2,10 +2,11 @@
 
 use super::super::Reply;
 use super::super::args::BriefArgs;
-use super::super::error::{Failure, next, resolve_blocker};
+use super::super::error::{Failure, clear_review, next, resolve_blocker};
 use super::super::session::Session;
 use super::super::ui::{Line, plain, shell, short};
 use super::super::view::BriefView;
+use crate::domain::decide::{POLICY_REASON, awaits_policy};
 use crate::domain::id::{ItemId, StepKey};
 use crate::domain::refusal::Refusal;
 use crate::report::{self, BriefReport};
@@ -13,10 +14,10 @@ use crate::report::{self, BriefReport};
 pub(super) fn run(args: &BriefArgs, session: &Session) -> Result<Reply, Failure> {
     let (item, key): (ItemId, StepKey) = (args.item.parse()?, args.step.parse()?);
     let ledger = session.ledger()?;
-    let fold = ledger
-        .snapshot()
-        .and_then(|snapshot| snapshot.known_item(&item))
-        .map_err(|error| session.ledger_failure(&error))?;
+    let fail = |error| session.ledger_failure(&error);
+    let snapshot = ledger.snapshot().map_err(fail)?;
+    let fold = snapshot.known_item(&item).map_err(fail)?;
+    let by_policy = awaits_policy(snapshot.ledger().map_err(fail)?, &fold.state);
     let at = fold.workflow.position(&key).ok_or_else(|| {
         let nearest = fold.workflow.nearest_key(key.as_str()).cloned();
         let unknown = Refusal::UnknownStep { item: item.clone(), key: key.to_string(), nearest };
@@ -34,7 +35,10 @@ pub(super) fn run(args: &BriefArgs, session: &Session) -> Result<Reply, Failure>
     } else if let Some(blocker) = brief.blockers.first() {
         reply.next.push(resolve_blocker(&item, &blocker.blocker_id).note("once it is gone"));
     }
-    if brief.state == "ready" {
+    if by_policy {
+        reply.warnings.push((format!("nobody may claim it: {POLICY_REASON}"), None));
+        reply.next.push(clear_review(&item));
+    } else if brief.state == "ready" {
         let mut claim = next(["claim", "--work-item", item.as_str(), "--step", key.as_str()]);
         let entry: Vec<&str> = brief.entry.iter().map(|criterion| criterion.id.as_str()).collect();
         if !entry.is_empty() {

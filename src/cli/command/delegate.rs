@@ -174,7 +174,13 @@ fn register(
             );
             reply.warnings.push((message, None));
         }
-        reply.next.push(next(["status", item.as_str()]));
+        if let Some(survivor) = &open.ended {
+            let into = survivor.as_ref().map(|id| format!(" and lives on in {id}"));
+            let rest = format!("{item} takes no more work{}", into.unwrap_or_default());
+            reply.lines.push(said("note", rest));
+        }
+        let shown = open.ended.as_ref().and_then(Option::as_ref).unwrap_or(&item);
+        reply.next.push(next(["status", shown.as_str()]));
         return Ok(reply);
     }
     let steps = receipt.items.get(&item).map_or(0, |fold| fold.workflow.steps().len());

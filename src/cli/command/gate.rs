@@ -32,6 +32,7 @@ fn view(item: &ItemId, key: &StepKey, session: &super::super::session::Act) -> G
         role_unchecked: false,
         return_to: None,
         void: Vec::new(),
+        released: Vec::new(),
         ready: Vec::new(),
         gates: Vec::new(),
     }
@@ -140,7 +141,11 @@ fn reject(args: &RejectArgs, session: &Session) -> Result<Reply, Failure> {
     });
     if args.dry_run {
         let Decided::Facts(facts) = step::look(session, &act, &item, &ask)? else {
-            return Err(Failure::usage("this request was answered before"));
+            let mut reply = Reply::new("gate", &view(&item, &key, &act));
+            let rest = format!("{item} {key} was rejected so before: nothing would be recorded");
+            reply.lines.push(said("unchanged", rest));
+            reply.next.push(next(["status", item.as_str()]));
+            return Ok(reply);
         };
         let data = facts.iter().find_map(|fact| match &fact.data {
             EventData::GateRejected(data) => Some(data),
@@ -179,9 +184,9 @@ fn reject(args: &RejectArgs, session: &Session) -> Result<Reply, Failure> {
             lines.push(said("rejected", rest));
             let words = void_words(&data.void, Some(&key));
             lines.push(said("void", format!("{words} (kept in history)")));
-            let taken = released(&receipt);
-            if !taken.is_empty() {
-                lines.push(said("released", listed(&taken)));
+            view.released = released(&receipt);
+            if !view.released.is_empty() {
+                lines.push(said("released", listed(&view.released)));
             }
             marks(&mut lines, data.self_review, data.role_unchecked);
         }

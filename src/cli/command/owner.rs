@@ -55,7 +55,7 @@ fn show(args: &OwnerShowArgs, session: &Session) -> Result<Reply, Failure> {
     let ledger = session.ledger()?;
     let fail = |error| session.ledger_failure(&error);
     let snapshot = ledger.snapshot().map_err(fail)?;
-    let Some(given) = args.item.as_ref().or(args.work_item.as_ref()) else {
+    let Some(given) = args.item.given() else {
         return everybody(snapshot.portfolio().map_err(fail)?);
     };
     let item: ItemId = given.parse()?;

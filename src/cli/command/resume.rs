@@ -9,7 +9,7 @@ use super::super::ui::{Line, clock, said, shell, short, span};
 use super::super::view::{ResumeView, ResumedClaim, VerifyAgainView};
 use super::{Asks, Open, fold_now, names, onwards, step};
 use crate::domain::decide::{Ask, Resume, verify_again};
-use crate::domain::event::{Doubt, EventData, VerifyAgain};
+use crate::domain::event::{Doubt, VerifyAgain};
 use crate::domain::id::{ItemId, StepKey};
 use crate::ledger::ItemFold;
 use crate::report;
@@ -18,28 +18,22 @@ pub(super) fn run(args: &ResumeArgs, session: &Session) -> Result<Reply, Failure
     let item: ItemId = args.item.work_item.parse()?;
     let act = session.act(Code::None)?;
     let now = act.moment.now();
-    let (fold, fresh, list) = match (&args.reason, args.dry_run) {
+    let (fold, fresh) = match (&args.reason, args.dry_run) {
         (Some(reason), false) => {
             let ask = Ask::Resume(Resume { reason: reason.clone() });
             let receipt = step::ask(session, &act, &item, &ask)?;
-            let recorded = receipt.events.iter().find_map(|sealed| match &sealed.event.data {
-                EventData::WorkItemResumed(data) => Some(data.verify_again.clone()),
-                _ => None,
-            });
             let fold = fold_now(&receipt, &act.ledger, &item, session)?;
-            let list = recorded.unwrap_or_else(|| verify_again(&fold.workflow, &fold.state, now));
-            (fold, receipt.value.is_none(), list)
+            (fold, receipt.value.is_none())
         }
         (reason, _) => {
             // An item that takes no more work is refused as it would be.
             let reason = reason.clone().unwrap_or_else(|| "a dry run".into());
             step::look(session, &act, &item, &Ask::Resume(Resume { reason }))?;
             let fold = act.ledger.snapshot().and_then(|snapshot| snapshot.known_item(&item));
-            let fold = fold.map_err(|error| session.ledger_failure(&error))?;
-            let list = verify_again(&fold.workflow, &fold.state, now);
-            (fold, false, list)
+            (fold.map_err(|error| session.ledger_failure(&error))?, false)
         }
     };
+    let list = verify_again(&fold.workflow, &fold.state, now);
     let outcome = match (args.dry_run, fresh) {
         (true, _) => "dry-run",
         (false, true) => "resumed",

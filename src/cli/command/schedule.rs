@@ -2,11 +2,12 @@
 
 use super::super::Reply;
 use super::super::args::ScheduleArgs;
-use super::super::error::{Failure, next};
+use super::super::error::{Failure, clear_review, next};
 use super::super::session::Session;
 use super::super::ui::{Line, plain};
 use super::super::view::{MatrixEntry, MatrixView, ScheduleView};
 use crate::artifact::ScheduleDoc;
+use crate::domain::decide::{POLICY_REASON, awaits_policy};
 use crate::domain::id::ItemId;
 
 pub(super) fn run(args: &ScheduleArgs, session: &Session) -> Result<Reply, Failure> {
@@ -16,15 +17,18 @@ pub(super) fn run(args: &ScheduleArgs, session: &Session) -> Result<Reply, Failu
         .transpose()?
         .ok_or_else(|| Failure::usage("name the item: stepseal schedule ITEM"))?;
     let ledger = session.ledger()?;
-    let fold = ledger
-        .snapshot()
-        .and_then(|snapshot| snapshot.known_item(&item))
-        .map_err(|error| session.ledger_failure(&error))?;
+    let fail = |error| session.ledger_failure(&error);
+    let snapshot = ledger.snapshot().map_err(fail)?;
+    let fold = snapshot.known_item(&item).map_err(fail)?;
+    // The schedule is the item's own; what policy says of its claims is said beside it.
+    let by_policy = awaits_policy(snapshot.ledger().map_err(fail)?, &fold.state);
+    let by_policy = by_policy.then(|| format!("nobody may claim {item}: {POLICY_REASON}"));
     let doc = ScheduleDoc::of(&fold.workflow, &fold.state);
     if args.matrix {
         let include = doc
             .ready_steps
             .iter()
+            .filter(|_| by_policy.is_none())
             .map(|step| MatrixEntry {
                 work_item_id: item.clone(),
                 step_key: step.key.clone(),
@@ -37,6 +41,7 @@ pub(super) fn run(args: &ScheduleArgs, session: &Session) -> Result<Reply, Failu
         let matrix = serde_json::to_string(&MatrixView { include }).unwrap_or_default();
         let mut reply = Reply::new("matrix", &());
         reply.raw = Some(format!("{matrix}\n"));
+        reply.warnings.extend(by_policy.map(|message| (message, None)));
         return Ok(reply);
     }
     let mut reply = Reply::new("schedule", &ScheduleView { schedule: doc.clone() });
@@ -73,7 +78,10 @@ pub(super) fn run(args: &ScheduleArgs, session: &Session) -> Result<Reply, Failu
     }
     reply.lines.push(Line::Blank);
     reply.lines.push(Line::Text(plain(&doc.rationale)));
-    if let Some(first) = doc.ready_steps.first() {
+    if let Some(message) = by_policy {
+        reply.warnings.push((message, None));
+        reply.next.push(clear_review(&item));
+    } else if let Some(first) = doc.ready_steps.first() {
         reply.next.push(next([
             "claim",
             "--work-item",

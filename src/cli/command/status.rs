@@ -12,7 +12,7 @@ use super::super::view::{
 };
 use super::which::Which;
 use super::{Asks, Open, listed, names, onwards};
-use crate::domain::decide::{POLICY_REASON, awaits_policy};
+use crate::domain::decide::{POLICY_REASON, ReviewPolicy, awaits_policy};
 use crate::domain::id::{ItemId, StepKey};
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule::{self, Answer, Hold, Schedule};
@@ -32,7 +32,7 @@ const ROWS: usize = 40;
 const AROUND: usize = 7;
 
 pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
-    let given = args.item.as_ref().or(args.work_item.as_ref());
+    let given = args.item.given();
     let ledger = session.ledger()?;
     let snapshot = ledger.snapshot().map_err(|error| session.ledger_failure(&error))?;
     let Some(given) = given else {
@@ -40,10 +40,21 @@ pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
             return Err(Failure::usage("--why-not needs the item: status ITEM --why-not STEP"));
         }
         let which = Which::of(&args.which, &snapshot, session)?;
+        let policy = snapshot.ledger().map_err(|error| session.ledger_failure(&error))?;
+        let required = ReviewPolicy::of(policy) == ReviewPolicy::Required;
         let mut portfolio = snapshot.portfolio().map_err(|error| session.ledger_failure(&error))?;
         let items = portfolio.rows.len();
         portfolio.rows = which.rows(portfolio.rows, &snapshot, session)?;
-        return Ok(everything(args, items, portfolio, &Asks::reading(&ledger, session), ui));
+        let unseen = |row: &&Row| !row.reviewed && row.ready_count > 0;
+        let unseen = portfolio.rows.iter().filter(unseen).filter(|_| required).count();
+        let mut reply = everything(args, items, portfolio, &Asks::reading(&ledger, session), ui);
+        if unseen > 0 {
+            let items = count(unseen, "item");
+            let message =
+                format!("{POLICY_REASON}: {items} with ready steps: stepseal review list");
+            reply.warnings.push((message, None));
+        }
+        return Ok(reply);
     };
     if args.which.is_given() || args.all || args.limit.is_some() || args.sort.is_some() {
         return Err(Failure::usage(
@@ -51,14 +62,15 @@ pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
         ));
     }
     let item: ItemId = given.parse()?;
-    let fold = snapshot.known_item(&item).map_err(|error| session.ledger_failure(&error))?;
+    let fail = |error| session.ledger_failure(&error);
+    let fold = snapshot.known_item(&item).map_err(fail)?;
+    let by_policy = awaits_policy(snapshot.ledger().map_err(fail)?, &fold.state);
+    let asks = Asks::reading(&ledger, session);
     match &args.why_not {
-        Some(step) => why_not(&fold, step, &Asks::reading(&ledger, session)),
+        Some(step) => why_not(&fold, step, by_policy, &asks),
         None => {
-            let fail = |error| session.ledger_failure(&error);
             let survivor = snapshot.survivor(&fold).map_err(fail)?;
-            let by_policy = awaits_policy(snapshot.ledger().map_err(fail)?, &fold.state);
-            Ok(one(&fold, survivor, by_policy, &Asks::reading(&ledger, session)))
+            Ok(one(&fold, survivor, by_policy, &asks))
         }
     }
 }
@@ -226,6 +238,14 @@ fn cells(row: &Row, now: DateTime<Utc>) -> Vec<String> {
     let mut next_cell = open.join(", ");
     if row.ready_count > 3 {
         next_cell.push_str(&format!(" +{}", row.ready_count - 3));
+    }
+    if next_cell.is_empty() && !row.status.is_over() {
+        // What needs a person before anything is next.
+        next_cell = match (row.status, row.open_blockers) {
+            (Status::AwaitingReview, _) => "! review".to_owned(),
+            (Status::Blocked, open @ 1..) => format!("! {}", count(open as usize, "blocker")),
+            _ => next_cell,
+        };
     }
     let wait = row.waiting_since.map(|since| span((now - since).num_seconds()));
     let or_dash = |text: String| if text.is_empty() { "–".to_owned() } else { text };
@@ -522,7 +542,12 @@ fn step_rows(lines: &mut Vec<Line>, report: &ItemReport, session: &Session) {
 }
 
 /// Every fact that keeps a step from starting.
-fn why_not(fold: &ItemFold, step: &str, asks: &Asks<'_>) -> Result<Reply, Failure> {
+fn why_not(
+    fold: &ItemFold,
+    step: &str,
+    by_policy: bool,
+    asks: &Asks<'_>,
+) -> Result<Reply, Failure> {
     let session = asks.session;
     let key: StepKey = step.parse()?;
     let ItemFold { workflow, state, .. } = fold;
@@ -534,7 +559,12 @@ fn why_not(fold: &ItemFold, step: &str, asks: &Asks<'_>) -> Result<Reply, Failur
     let schedule = Schedule::of(workflow, state);
     let report = report::item(workflow, state);
     let word = report.steps[at].state.clone();
-    let facts = facts(fold, &schedule, at);
+    let mut facts = facts(fold, &schedule, at);
+    let by_policy = by_policy && matches!(word.as_str(), "ready" | "waits" | "needs-requeue");
+    if by_policy {
+        let (rule, what) = ("review".to_owned(), POLICY_REASON.to_owned());
+        facts.push(WhyNotFact { rule, what, steps: Vec::new() });
+    }
     let opens = path_to(fold, &schedule, at);
     let view = WhyNotView {
         work_item_id: state.id.clone(),
@@ -550,7 +580,7 @@ fn why_not(fold: &ItemFold, step: &str, asks: &Asks<'_>) -> Result<Reply, Failur
         n => format!(": {n} facts hold it"),
     };
     let head = match word.as_str() {
-        "ready" => format!("{key} can start now"),
+        "ready" if !by_policy => format!("{key} can start now"),
         "open" => format!("{key} is a gate that people can decide now"),
         "held" => format!(
             "{key} is held by {}",
@@ -573,7 +603,10 @@ fn why_not(fold: &ItemFold, step: &str, asks: &Asks<'_>) -> Result<Reply, Failur
             .collect();
         reply.lines.push(Line::Row(vec!["opens when".into(), shown.join(" → ")]));
     }
-    reply.next = onwards(&state.id, &Open::of(fold), asks);
+    reply.next = match by_policy {
+        true => vec![clear_review(&state.id)],
+        false => onwards(&state.id, &Open::of(fold), asks),
+    };
     Ok(reply)
 }
 

@@ -10,6 +10,9 @@ use super::super::state::{Done, ItemState, Standing};
 use super::super::workflow::Workflow;
 use super::{Decided, LINKS, Room, Unchanged, link, outcome, text};
 
+/// How many criteria one resumption lists: an artifact holds no more than a megabyte (L3).
+const LISTED: usize = 2_000;
+
 /// Go on after an interruption.
 #[derive(Debug, Clone)]
 pub struct Resume {
@@ -65,7 +68,9 @@ pub(super) fn decide(room: &Room<'_>, ask: &Resume) -> Result<Decided, Refusal> 
     {
         return Ok(Decided::Unchanged(Unchanged::Resumed));
     }
-    let verify_again = verify_again(room.workflow, room.state, room.moment.now());
+    let mut verify_again = verify_again(room.workflow, room.state, room.moment.now());
+    let more = u32::try_from(verify_again.len().saturating_sub(LISTED)).unwrap_or(u32::MAX);
+    verify_again.truncate(LISTED);
     let mut steps: Vec<_> = verify_again.iter().map(|one| &one.step_key).collect();
     steps.dedup();
     let next_action = match steps.as_slice() {
@@ -88,7 +93,11 @@ pub(super) fn decide(room: &Room<'_>, ask: &Resume) -> Result<Decided, Refusal> 
         outcome("resumed", &ask.reason),
         next_action,
         links.take(LINKS).collect(),
-        EventData::WorkItemResumed(WorkItemResumed { reason: ask.reason.clone(), verify_again }),
+        EventData::WorkItemResumed(WorkItemResumed {
+            reason: ask.reason.clone(),
+            verify_again,
+            more,
+        }),
     );
     Ok(Decided::Facts(vec![fact]))
 }
