@@ -18,7 +18,7 @@ use stepseal::domain::transition::{AttemptPhase, ItemPhase};
 use crate::domain_kit::{
     Play, Shape as _, all_verified, cancel, claim, clear, close, completion, decisions, declare,
     epoch, flag, gate, id, key, link_to, merge, moment_at, overturn, par, release, resolve, resume,
-    rework, skip, standing, transfer, who, work,
+    rework, skip, standing, transfer, version, who, work,
 };
 
 fn kinds(events: &[Event]) -> Vec<&'static str> {
@@ -710,6 +710,27 @@ fn what_was_never_done_or_needs_no_proof_is_not_verified_again() {
     assert_eq!(verify_again(&play.workflow, play.item(), epoch()), []);
     play.does(&who("ann"), &cancel(false));
     assert!(matches!(refusal(&mut play, &resume("again")), Refusal::ItemEnded { .. }));
+}
+
+#[test]
+fn what_was_shown_before_a_migration_is_doubted_under_its_old_attempt() {
+    let mut play = Play::of(vec![work("a").exit(&["x"]), work("b")]);
+    complete_on(&mut play, "a", Some(Dirty::Yes));
+    let second = version(2, vec![work("bee").exit(&["x"]), work("b")]);
+    play.versions.push(second.clone());
+    let move_on = Ask::Migrate(Box::new(stepseal::domain::decide::Migrate {
+        to: stepseal::domain::workflow::Workflow::clone(&second),
+        map: vec![(key("a"), key("bee"))],
+        drop: Vec::new(),
+        release_claims: false,
+        reason: "the second version".into(),
+    }));
+    play.does(&who("ann"), &move_on);
+    let events = play.does(&who("ann"), &resume("a crash"));
+    let EventData::WorkItemResumed(data) = &events[0].data else { panic!() };
+    let [one] = data.verify_again.as_slice() else { panic!("{data:?}") };
+    assert_eq!((one.step_key.as_str(), one.attempt_id.to_string()), ("bee", "a.1".to_owned()));
+    assert_eq!((one.because, events[0].links[0].rel.as_str()), (Doubt::Uncommitted, "doubts"));
 }
 
 #[test]

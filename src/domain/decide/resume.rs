@@ -26,7 +26,9 @@ pub struct Resume {
 pub fn verify_again(workflow: &Workflow, item: &ItemState, now: DateTime<Utc>) -> Vec<VerifyAgain> {
     let mut list = Vec::new();
     for (step, state) in workflow.steps().iter().zip(&item.steps) {
-        let Some(attempt) = state.current() else { continue };
+        // What was done before a migration was shown under the key it had then.
+        let (key, worked) = item.worked_as(&step.key, state);
+        let Some(attempt) = worked.current() else { continue };
         let because = match state.standing() {
             Standing::Claimed => {
                 let lease = attempt.claim.as_ref().and_then(|claim| claim.lease_until);
@@ -36,7 +38,7 @@ pub fn verify_again(workflow: &Workflow, item: &ItemState, now: DateTime<Utc>) -
                     Doubt::InProgress
                 }
             }
-            Standing::Done(Done::Completed) => {
+            Standing::Done(Done::Completed | Done::Carried) => {
                 match attempt.end.as_ref().and_then(|end| end.dirty) {
                     Some(false) => continue,
                     Some(true) => Doubt::Uncommitted,
@@ -47,7 +49,7 @@ pub fn verify_again(workflow: &Workflow, item: &ItemState, now: DateTime<Utc>) -
                 continue;
             }
         };
-        let attempt_id = AttemptId::new(step.key.clone(), state.last_number());
+        let attempt_id = AttemptId::new(key.clone(), worked.last_number());
         list.extend(step.definition.exit.iter().map(|criterion| VerifyAgain {
             step_key: step.key.clone(),
             criterion_id: criterion.id.clone(),
@@ -79,7 +81,8 @@ pub(super) fn decide(room: &Room<'_>, ask: &Resume) -> Result<Decided, Refusal> 
     };
     // What it casts doubt on, where that is an event.
     let links = steps.iter().filter_map(|key| {
-        let attempt = room.state.steps[room.workflow.position(key)?].current()?;
+        let state = &room.state.steps[room.workflow.position(key)?];
+        let attempt = room.state.worked_as(key, state).1.current()?;
         match (&attempt.end, &attempt.claim) {
             (Some(end), _) => Some(link("doubts", &end.event)),
             (None, Some(claim)) => Some(link("claim", &claim.event)),
