@@ -403,7 +403,7 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
         }
         Refusal::UnknownBlockerType { given, known } => failure
             .data(json!({ "given": given, "known": known }))
-            .fact("there are", known.join(", ")),
+            .fact("there are", plain(&known.join(", "))),
         Refusal::BlockerTaken { item, blocker, kind, resolved } => {
             failure.data = json!({
                 "workItemId": item, "blockerId": blocker, "blockerType": kind,

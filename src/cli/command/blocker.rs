@@ -4,7 +4,7 @@ use super::super::Reply;
 use super::super::args::{BlockerCommand, BlockerListArgs, DeclareArgs, ResolveArgs};
 use super::super::error::{Failure, Next, next, resolve_blocker};
 use super::super::session::{Code, Session};
-use super::super::ui::{Line, clock, said, short, span};
+use super::super::ui::{Line, clock, plain, said, short, span};
 use super::super::view::{BlockerListView, BlockerView, ListedBlocker};
 use super::{Asks, Open, fold_now, listed, onwards, status, step};
 use crate::domain::decide::{Ask, DeclareBlocker, ResolveBlocker, Unchanged};
@@ -85,7 +85,7 @@ fn act(item: &str, ask: &Ask, word: &str, session: &Session) -> Result<Reply, Fa
         (true, "declared") => {
             let rest = format!(
                 "{id} of {item} ({}), owned by {}: it holds {}",
-                blocker.blocker_type,
+                plain(&blocker.blocker_type),
                 blocker.owner,
                 held(blocker)
             );
