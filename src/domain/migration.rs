@@ -200,6 +200,7 @@ impl ItemState {
                 state
             })
             .collect();
+        self.blockers_follow(data.map.iter().map(|step| (&step.from, &step.to)));
         self.migrations.push(Migration {
             event: this,
             from,
@@ -251,10 +252,23 @@ impl ItemState {
             self.park(event, &key, state)?;
         }
         self.steps = steps;
+        self.blockers_follow(last.map.iter().map(|(from, to)| (to, from)));
         for migration in &mut self.migrations {
             migration.rolled_back |= migration.event.id == data.migration;
         }
         Ok(())
+    }
+
+    /// What holds a step holds it under its other key too; on a dropped step it holds nothing.
+    fn blockers_follow<'a>(&mut self, renamed: impl Iterator<Item = (&'a StepKey, &'a StepKey)>) {
+        let renamed: BTreeMap<&StepKey, &StepKey> = renamed.collect();
+        for blocker in self.blockers.iter_mut().filter(|blocker| blocker.resolved_at.is_none()) {
+            for key in &mut blocker.steps {
+                if let Some(&other) = renamed.get(&*key) {
+                    key.clone_from(other);
+                }
+            }
+        }
     }
 
     /// Takes the steps away, by the keys they have in a version.

@@ -595,6 +595,30 @@ fn blocked_time_counts_what_several_blockers_share_once() {
     assert!(play.item().blocked_until(later) < before + chrono::Duration::minutes(1));
 }
 
+#[test]
+fn a_blocker_follows_its_step_to_another_version_and_back() {
+    let mut play = Play::of(vec![par("a"), par("b").order(1), par("c").order(1)]);
+    play.does(&who("ann"), &declare("wall", &["a", "c"]));
+    let second = version(2, vec![par("alpha"), par("b").order(1), par("c").order(1)]);
+    play.versions.push(second.clone());
+    let move_on = Ask::Migrate(Box::new(stepseal::domain::decide::Migrate {
+        to: stepseal::domain::workflow::Workflow::clone(&second),
+        map: vec![(key("a"), key("alpha"))],
+        drop: Vec::new(),
+        release_claims: false,
+        reason: "the second version".into(),
+    }));
+    play.does(&who("ann"), &move_on);
+    assert_eq!(play.ready(), ["b"], "alpha is what a was");
+    assert!(matches!(refusal(&mut play, &claim("alpha")), Refusal::Blocked { .. }));
+    let reason = "the first was better".into();
+    play.does(&who("ann"), &Ask::RollBack(stepseal::domain::decide::RollBack { reason }));
+    assert_eq!(play.ready(), ["b"]);
+    assert_eq!(play.item().blockers[0].steps, [key("a"), key("c")]);
+    play.does(&who("ann"), &resolve("wall"));
+    assert_eq!(play.ready(), ["a", "b", "c"]);
+}
+
 // --- Owners (FR-011) -----------------------------------------------------------------------
 
 #[test]
