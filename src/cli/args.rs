@@ -140,6 +140,8 @@ verbs! {
     alone Status "status" StatusArgs,
     /// Show what happened, event by event
     alone Log "log" LogArgs,
+    /// Say how work flows: lead and cycle times, waiting, throughput, rework
+    alone Metrics "metrics" MetricsArgs,
     /// Write everything as JSON, as tables or as one report, or the ledger's files as a folder
     alone Export "export" ExportArgs,
     /// Recompute everything and name what is not as it was sealed
@@ -769,7 +771,7 @@ pub(super) struct WhichArgs {
     /// Only items of this owner
     #[arg(long, value_name = "ID")]
     pub owner: Option<String>,
-    /// Only what this executor holds (status) or did (log)
+    /// Only what this executor holds (status), did (log), or ever held a step of (metrics, export)
     #[arg(long, value_name = "ID")]
     pub executor: Option<String>,
     /// Only what happened since: a date, a time, or 7d, 12h, 30m back from the last record
@@ -783,10 +785,15 @@ pub(super) struct WhichArgs {
 impl WhichArgs {
     /// Whether anything narrows the view.
     pub(super) fn is_given(&self) -> bool {
-        let Self { status, workflow, label, owner, executor, since, until } = self;
+        self.names_items() || self.since.is_some() || self.until.is_some()
+    }
+
+    /// Whether anything but time does.
+    pub(super) fn names_items(&self) -> bool {
+        let Self { status, workflow, label, owner, executor, since: _, until: _ } = self;
         !status.is_empty()
             || !label.is_empty()
-            || [workflow, owner, executor, since, until].into_iter().any(Option::is_some)
+            || [workflow, owner, executor].into_iter().any(Option::is_some)
     }
 }
 
@@ -862,6 +869,57 @@ pub(super) struct LogArgs {
 
 fn event_names() -> Vec<&'static str> {
     EventKind::ALL.iter().map(|kind| kind.name()).collect()
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal metrics                             the portfolio\n  stepseal metrics --by workflow --since 30d\n  stepseal metrics ALBUMS                      one item, step by step\n  stepseal metrics ALBUMS --by attempt\n  stepseal metrics --by step --format csv > steps.csv\n  stepseal metrics --as-of 2026-11-20 --json   what was known at the end of that day\n\nNothing depends on the day it is asked: what has not ended runs to --as-of, and a duration counts\nback from there. What each number means: docs/metrics.md"
+)]
+pub(super) struct MetricsArgs {
+    /// One item; all of them when left out
+    #[arg(value_name = "ITEM", add = suggest::items())]
+    pub item: Option<String>,
+    /// What has a row [default: portfolio, or step where an item is named]
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub by: Option<LevelArg>,
+    /// What was known then: later facts do not count [default: the ledger's latest fact]
+    #[arg(long, value_name = "WHEN")]
+    pub as_of: Option<String>,
+    /// Write a table instead
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<MetricsFormat>,
+    #[command(flatten)]
+    pub which: WhichArgs,
+}
+
+/// From the whole to the parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LevelArg {
+    Portfolio,
+    Workflow,
+    Item,
+    Step,
+    Attempt,
+}
+
+impl LevelArg {
+    /// The word on the command line.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Portfolio => "portfolio",
+            Self::Workflow => "workflow",
+            Self::Item => "item",
+            Self::Step => "step",
+            Self::Attempt => "attempt",
+        }
+    }
+}
+
+/// What metrics are written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum MetricsFormat {
+    /// One table, a row for each of --by
+    Csv,
 }
 
 #[derive(Debug, Args)]

@@ -240,6 +240,7 @@ fn pages(command: &Command) -> bool {
         command,
         Command::Status(_)
             | Command::Log(_)
+            | Command::Metrics(_)
             | Command::Schedule(_)
             | Command::Brief(_)
             | Command::Workflow(_)

@@ -13,6 +13,7 @@ use crate::domain::id::{
     AttemptId, ClaimId, CriterionId, Digest, ExecutorId, Fingerprint, ItemId, PrincipalId, SshKey,
     StepKey, WorkflowName,
 };
+use crate::domain::metrics::{AttemptFlow, Flow, ItemFlow, Series, StepFlow, WorkflowFlow};
 use crate::report::{BlockerReport, BriefReport, ItemReport, TransferReport};
 
 /// What every answer has around its own fields.
@@ -688,6 +689,25 @@ views! {
         artifacts: Vec<Value>,
     }
 
+    /// `metrics`: the whole, and a row for each part that was asked for.
+    MetricsView {
+        /// What was known then; what has not ended runs to it. Null in a ledger without items.
+        as_of: Option<DateTime<Utc>>,
+        /// The first moment of the window; null for the beginning.
+        since: Option<DateTime<Utc>>,
+        /// The first moment after the window.
+        before: Option<DateTime<Utc>>,
+        /// `portfolio`, `workflow`, `item`, `step` or `attempt`: which of the lists is not null.
+        by: String,
+        total: Flow,
+        series: Series,
+        workflows: Option<Vec<WorkflowFlow>>,
+        items: Option<Vec<ItemFlow>>,
+        steps: Option<Vec<StepFlow>>,
+        attempts: Option<Vec<AttemptFlow>>,
+        stopped: Vec<StoppedItem>,
+    }
+
     /// One line of `log --json`.
     LogView {
         schema: String,
@@ -743,6 +763,7 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "export-files" FilesView,
         "man-files" FilesView,
         "demo" DemoView,
+        "metrics" MetricsView,
     }
     all.insert("cli.matrix".into(), crate::artifact::schema_of::<MatrixView>());
     all.insert("cli.export".into(), crate::artifact::schema_of::<Document<ExportView>>());

@@ -10,6 +10,7 @@ pub mod event;
 pub mod graph;
 pub mod id;
 pub mod keys;
+pub mod metrics;
 pub mod migration;
 pub mod moment;
 pub mod refusal;

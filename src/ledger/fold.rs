@@ -176,7 +176,12 @@ pub(super) enum Keep {
     Nothing,
 }
 
+/// Is told of each event of an item with the item as it then was.
+pub(super) type Told<'t> = &'t mut dyn FnMut(&ItemState, Sealed);
+
 /// Folds an item; `None` when the ledger has none of that id.
+///
+/// Who wants to be told of the events gets all of them, so no kept fold is used then.
 pub(super) fn item(
     store: &Store,
     cache: &Cache,
@@ -184,13 +189,14 @@ pub(super) fn item(
     root: Oid,
     id: &ItemId,
     keep: Keep,
+    mut told: Option<Told<'_>>,
 ) -> Result<Option<ItemFold>, Problem> {
     let folder = artifact::item_folder(id);
     let Some(subtree) = tree::find(store, root, &folder)?.filter(Entry::is_folder) else {
         return Ok(None);
     };
     let name = cache_name(id);
-    let cached: Option<CachedItem> = cache.load(&name);
+    let cached: Option<CachedItem> = if told.is_none() { cache.load(&name) } else { None };
     let cached = match cached {
         Some(cached) if cached.subtree == subtree.oid.to_string() => {
             let workflow = workflow_of(store, workflows, root, &cached.state)?;
@@ -223,8 +229,8 @@ pub(super) fn item(
                     stop(path, "does not name the workflow an item's first event must name")
                 })?;
                 let read = published(store, workflows, root, &reference)?;
-                let item =
-                    ItemState::register(&sealed.event, sealed.sha256, &read).map_err(illegal)?;
+                let digest = sealed.sha256.clone();
+                let item = ItemState::register(&sealed.event, digest, &read).map_err(illegal)?;
                 workflow = Some(read);
                 state = Some(item);
             }
@@ -234,8 +240,12 @@ pub(super) fn item(
                     Some(reference) => Some(published(store, workflows, root, &reference)?),
                     None => None,
                 };
-                advance(state, workflow, &sealed.event, sealed.sha256, to).map_err(illegal)?;
+                advance(state, workflow, &sealed.event, sealed.sha256.clone(), to)
+                    .map_err(illegal)?;
             }
+        }
+        if let (Some(told), Some(state)) = (&mut told, &state) {
+            told(state, sealed);
         }
     }
     let (Some(state), Some(workflow)) = (state, workflow) else {

@@ -333,7 +333,7 @@ impl Snapshot<'_> {
     }
 
     fn row(&self, task: Task, keep: Keep) -> Result<(Task, Folded), LedgerError> {
-        match self.item_keeping(&task.1, keep) {
+        match self.item_keeping(&task.1, keep, None) {
             Ok(Some(fold)) => Ok((task, Ok(Row::of(&fold.workflow, &fold.state)))),
             Ok(None) => Ok((task, Err(None))),
             Err(LedgerError::ItemStopped { found, .. }) => Ok((task, Err(Some(found)))),

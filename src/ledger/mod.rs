@@ -21,6 +21,7 @@ mod seen;
 mod signatures;
 mod snapshot;
 mod store;
+mod sweep;
 mod transact;
 mod tree;
 mod verify;
@@ -43,6 +44,7 @@ pub use seen::Foreign;
 pub use signatures::{Doubted, SealsOf, Signatures};
 pub use snapshot::{FORMAT, Snapshot};
 pub use store::Place;
+pub use sweep::Follower;
 pub use transact::{Receipt, Verdict};
 pub use verify::{Class, Finding, Since, SinceReport, Verified, VerifyOptions};
 

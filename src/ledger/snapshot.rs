@@ -8,7 +8,7 @@ use git2::Oid;
 
 use super::cache::Cache;
 use super::error::{LedgerError, Stop};
-use super::fold::{self, ItemFold, Keep, Problem, Sealed, Workflows};
+use super::fold::{self, ItemFold, Keep, Problem, Sealed, Told, Workflows};
 use super::object::Entry;
 use super::seen::{self, Foreign, Seen};
 use super::store::Store;
@@ -202,7 +202,7 @@ impl<'l> Snapshot<'l> {
         if let Some(fold) = self.items.borrow().get(id) {
             return Ok(Some(fold.clone()));
         }
-        let fold = self.item_keeping(id, Keep::Fold)?;
+        let fold = self.item_keeping(id, Keep::Fold, None)?;
         if let Some(fold) = &fold {
             let mut items = self.items.borrow_mut();
             // A pass over every item must not keep them all.
@@ -218,6 +218,7 @@ impl<'l> Snapshot<'l> {
         &self,
         id: &ItemId,
         keep: Keep,
+        told: Option<Told<'_>>,
     ) -> Result<Option<ItemFold>, LedgerError> {
         let stopped = |found: Box<Stop>| LedgerError::ItemStopped { item: id.clone(), found };
         if let Some(seen) = &self.seen
@@ -226,7 +227,7 @@ impl<'l> Snapshot<'l> {
             return Err(stopped(Box::new(found)));
         }
         let mut workflows = self.workflows.borrow_mut();
-        let fold = fold::item(self.store, self.cache, &mut workflows, self.root, id, keep)
+        let fold = fold::item(self.store, self.cache, &mut workflows, self.root, id, keep, told)
             .map_err(|problem| match problem {
                 Problem::Ledger(error) => error,
                 Problem::Stop(found) => stopped(found),
@@ -252,7 +253,7 @@ impl<'l> Snapshot<'l> {
         }
     }
 
-    fn unknown(&self, id: &ItemId) -> Result<LedgerError, LedgerError> {
+    pub(super) fn unknown(&self, id: &ItemId) -> Result<LedgerError, LedgerError> {
         let ids = self.item_ids()?;
         let near = nearest(id.as_str(), ids.iter(), ItemId::as_str).cloned();
         Ok(Refusal::UnknownItem { item: id.clone(), nearest: near }.into())

@@ -3,12 +3,14 @@
 //! What is not here: git, terminals, ages. Nothing here shows an event number, so the same facts
 //! in another legal order read the same (L4).
 
+mod flow;
 mod item;
 mod markdown;
 mod mermaid;
 mod table;
 mod text;
 
+pub use flow::{attempt_table, item_table, portfolio_table, step_table, workflow_table};
 pub use item::{
     AttemptReport, BlockerReport, BriefReport, CriterionReport, EndedReport, FormerStepReport,
     ItemReport, MigrationReport, OutputReport, PredecessorReport, RenamedStep, ResumedReport,

@@ -147,16 +147,24 @@ impl<W: Write> Csv<W> {
     /// # Errors
     /// When `to` does not take it.
     pub fn new(table: Table, to: W) -> std::io::Result<Self> {
+        Self::headed(table.head(), to)
+    }
+
+    /// A table of other columns.
+    ///
+    /// # Errors
+    /// When `to` does not take its header.
+    pub(super) fn headed(head: &[&str], to: W) -> std::io::Result<Self> {
         // Text is always quoted: a program that splits at semicolons finds no formula either.
         let mut writer = WriterBuilder::new()
             .quote_style(QuoteStyle::NonNumeric)
             .terminator(Terminator::CRLF)
             .from_writer(to);
-        writer.write_record(table.head())?;
+        writer.write_record(head)?;
         Ok(Self(writer))
     }
 
-    fn row(&mut self, cells: &[String]) -> std::io::Result<()> {
+    pub(super) fn row(&mut self, cells: &[String]) -> std::io::Result<()> {
         Ok(self.0.write_record(cells.iter().map(|text| cell(text)))?)
     }
 
@@ -324,16 +332,16 @@ fn cell(text: &str) -> String {
 }
 
 /// Several values in one cell: one a line, so that none needs escaping.
-fn lines<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
+pub(super) fn lines<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
     let one = |value: T| value.to_string().replace(['\n', '\r'], " ");
     values.into_iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
-fn or_empty<T: ToString>(value: Option<T>) -> String {
+pub(super) fn or_empty<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-fn time(at: DateTime<Utc>) -> String {
+pub(super) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 

@@ -65,6 +65,8 @@ fn what_a_plan_says_is_shown_and_never_obeyed() {
         &["schedule", "X"],
         &["workflow", "show", "x"],
         &["workflow", "graph", "x"],
+        &["metrics", "X", "--by", "attempt"],
+        &["metrics", "--by", "item"],
         &["export"],
         &["verify"],
         &["complete", "--work-item", "X", "--step", "T001", "--outcome", "else"],

@@ -33,6 +33,8 @@ fn answers_in(room: &Room, dir: &Path, surroundings: &[(&str, &str)]) -> BTreeMa
         &["export", "--format", "md"],
         &["export", "--format", "csv", "--table", "attempts"],
         &["log", "--json"],
+        &["metrics", "--json"],
+        &["metrics", "ALBUMS", "--by", "attempt", "--json"],
         &["workflow", "graph", "w", "--work-item", "TIE"],
     ] {
         let mut command = room.program(crate::kit::STEPSEAL);

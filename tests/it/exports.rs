@@ -89,7 +89,7 @@ fn records(text: &str) -> Vec<Vec<String>> {
 }
 
 /// The rows of a table, each as its columns by name.
-fn table(text: &str) -> Vec<std::collections::BTreeMap<String, String>> {
+pub(crate) fn table(text: &str) -> Vec<std::collections::BTreeMap<String, String>> {
     let mut records = records(text).into_iter();
     let head = records.next().expect("a header");
     records

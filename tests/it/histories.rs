@@ -437,6 +437,11 @@ fn either_order(
     prop_assert_eq!(schedule(&ahead.1), schedule(&back.1));
     let words = |play: &Play| statuses(play.item(), &play.schedule());
     prop_assert_eq!(words(&ahead.1), words(&back.1));
+    let flow = |play: &Play| {
+        let latest = play.item().last_at.timestamp_millis();
+        crate::metrics::history(play).at(latest).map(|item| item.flow())
+    };
+    prop_assert_eq!(flow(&ahead.1), flow(&back.1));
     sound(&back.1)?;
     refold(&back.1)?;
     Ok(())

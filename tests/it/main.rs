@@ -26,6 +26,7 @@ mod install;
 #[expect(unreachable_pub, reason = "the fuzz targets use it from a crate of their own")]
 mod invariants;
 mod kit;
+mod metrics;
 mod migrations;
 mod one_reading;
 mod people;

@@ -15,6 +15,7 @@ mod init;
 mod key;
 mod log;
 mod manual;
+mod metrics;
 mod migrate;
 mod owner;
 mod resume;
@@ -63,6 +64,7 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Cancel(args) => cancel::run(args, session),
         Command::Status(args) => status::run(args, session, ui),
         Command::Log(args) => log::run(args, session, ui),
+        Command::Metrics(args) => metrics::run(args, session, ui),
         Command::Export(args) => export::run(args, session, ui),
         Command::Verify(args) => verify::run(args, session),
         Command::Correct(args) => correct::run(args, session),

@@ -1,4 +1,4 @@
-//! Which items, and whose events: the filters that `status` and `log` share.
+//! Which items, and whose events: the filters that every reader shares.
 
 use std::collections::BTreeSet;
 
@@ -46,6 +46,11 @@ impl Which {
             (None, None) => session.now(),
             _ => snapshot.last_recorded().map_err(|error| session.ledger_failure(&error))?,
         };
+        Self::back_from(args, latest)
+    }
+
+    /// The same, where durations count back from a moment of the caller's.
+    pub(super) fn back_from(args: &WhichArgs, latest: DateTime<Utc>) -> Result<Self, Failure> {
         let moment = |flag: &str, text: &Option<String>| match text {
             Some(text) => moment(flag, text, latest).map(Some),
             None => Ok(None),
@@ -87,6 +92,21 @@ impl Which {
                     .is_none_or(|held| held.as_ref().is_some_and(|claim| claim.item == row.id))
         };
         Ok(rows.into_iter().filter(fits).collect())
+    }
+
+    /// The rows that fit whatever their times are and whoever held them.
+    pub(super) fn of_kind(&self, rows: Vec<Row>) -> Vec<Row> {
+        rows.into_iter().filter(|row| self.fits(row) && self.on(&row.workflow)).collect()
+    }
+
+    /// Who is asked for.
+    pub(super) fn executor(&self) -> Option<&ExecutorId> {
+        self.executor.as_ref()
+    }
+
+    /// The first moment that is asked for, and the first one after.
+    pub(super) fn span(&self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        (self.span.since, self.span.before)
     }
 
     /// What an item itself has to be, whatever happened to it.
@@ -140,7 +160,7 @@ impl Which {
 }
 
 /// A moment as typed: when it begins, and when it is over.
-fn moment(
+pub(super) fn moment(
     flag: &str,
     text: &str,
     latest: DateTime<Utc>,
