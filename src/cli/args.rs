@@ -924,7 +924,7 @@ pub(super) enum MetricsFormat {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  stepseal export > everything.json\n  stepseal export --format csv --output tables\n  stepseal export --format csv --table steps ALBUMS\n  stepseal export --format md >> \"$GITHUB_STEP_SUMMARY\"\n\nThe same facts give the same bytes, whenever and in whichever legal order they were recorded."
+    after_help = "Examples:\n  stepseal export > everything.json\n  stepseal export --format csv --output tables\n  stepseal export --format csv --table steps ALBUMS\n  stepseal export --format md >> \"$GITHUB_STEP_SUMMARY\"\n  stepseal export --format html --output report --status in-progress --owner dev@example.org\n  stepseal export ALBUMS --format html > albums.html\n\nThe same facts give the same bytes, whenever and in whichever legal order they were recorded."
 )]
 pub(super) struct ExportArgs {
     /// Only these items
@@ -935,15 +935,17 @@ pub(super) struct ExportArgs {
     /// With --format csv: this table only; stdout takes one
     #[arg(long, value_enum, value_name = "TABLE")]
     pub table: Option<TableArg>,
-    /// Write files below DIR instead: export.json, report.md, or the tables
+    /// Write files below DIR instead: export.json, report.md, report.html, or the tables
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "tree")]
     pub output: Option<PathBuf>,
     /// Write to stdout, as it does anyway
     #[arg(long, conflicts_with_all = ["tree", "output"])]
     pub stdout: bool,
     /// Write the ledger's own files below DIR instead
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["format", "table"])]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["format", "table", "status", "workflow", "label", "owner", "executor", "since", "until"])]
     pub tree: Option<PathBuf>,
+    #[command(flatten)]
+    pub which: WhichArgs,
 }
 
 /// What an export looks like.
@@ -955,6 +957,8 @@ pub(super) enum ExportFormat {
     Csv,
     /// One report for people, with Mermaid pictures
     Md,
+    /// One page for people, whole in itself: charts, no script, nothing loaded
+    Html,
 }
 
 /// Tables by name.

@@ -16,7 +16,7 @@ use crate::config::{Config, Environment, Pager, Size};
 use crate::ledger::Progress;
 use crate::process::{self, Feed};
 use crate::report::acts;
-pub(super) use crate::report::{count, cut, grouped, harmless, plain};
+pub(super) use crate::report::{count, cut, grouped, harmless, plain, span};
 
 /// Where a command speaks.
 pub(super) struct Ui<'a> {
@@ -550,21 +550,6 @@ pub(super) fn shell(argv: &[String]) -> String {
         }
     };
     argv.iter().map(word).collect::<Vec<_>>().join(" ")
-}
-
-/// Seconds as people say them: `8s`, `3m 12s`, `2h 5m`, `3d 4h`.
-#[must_use]
-pub(super) fn span(seconds: i64) -> String {
-    let seconds = seconds.max(0);
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3_600 => match seconds % 60 {
-            0 => format!("{}m", seconds / 60),
-            rest => format!("{}m {rest}s", seconds / 60),
-        },
-        3_600..86_400 => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
 }
 
 /// A time for people: only the clock when it was today.

@@ -4,6 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::item::{AttemptReport, ItemReport};
+use super::layout::Arrow;
 use super::text::{acts, cut};
 use crate::domain::workflow::Workflow;
 
@@ -70,21 +71,30 @@ fn draw(workflow: &Workflow, class: impl Fn(usize) -> Option<&'static str>) -> S
         let class = class(at).map(|class| format!(":::{class}")).unwrap_or_default();
         text.push_str(&format!("  s{at}{open}\"{label}\"{close}{class}\n"));
     }
-    let direct: Vec<Vec<usize>> =
-        (0..workflow.steps().len()).map(|at| workflow.graph().direct(at)).collect();
-    for (at, waits) in direct.iter().enumerate() {
-        let written = workflow.graph().needs(at);
-        for before in waits {
-            // What another arrow says already, unless somebody wrote it down.
-            let said = || waits.iter().any(|between| direct[*between].contains(before));
-            if !written.contains(before) && said() {
-                continue;
-            }
-            let arrow = if written.contains(before) { "==>" } else { "-->" };
-            text.push_str(&format!("  s{before} {arrow} s{at}\n"));
-        }
+    for Arrow { from, to, written } in arrows(workflow) {
+        let arrow = if written { "==>" } else { "-->" };
+        text.push_str(&format!("  s{from} {arrow} s{to}\n"));
     }
     text
+}
+
+/// What waits for what, as it is drawn: without what another arrow says already, unless somebody
+/// wrote it down.
+pub(super) fn arrows(workflow: &Workflow) -> Vec<Arrow> {
+    let direct: Vec<Vec<usize>> =
+        (0..workflow.steps().len()).map(|at| workflow.graph().direct(at)).collect();
+    let mut arrows = Vec::new();
+    for (to, waits) in direct.iter().enumerate() {
+        let needs = workflow.graph().needs(to);
+        for &from in waits {
+            let said = || waits.iter().any(|between| direct[*between].contains(&from));
+            let written = needs.contains(&from);
+            if written || !said() {
+                arrows.push(Arrow { from, to, written });
+            }
+        }
+    }
+    arrows
 }
 
 /// When attempts were held, and gates open, a section a step; `None` where nothing has been.

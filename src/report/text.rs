@@ -90,6 +90,44 @@ pub fn count(number: usize, one: &str) -> String {
     format!("{} {one}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
+/// Seconds as people say them: `8s`, `3m 12s`, `2h 5m`, `3d 4h`.
+#[must_use]
+pub fn span(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => match seconds % 60 {
+            0 => format!("{}m", seconds / 60),
+            rest => format!("{}m {rest}s", seconds / 60),
+        },
+        3_600..86_400 => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// Milliseconds as people say them.
+#[must_use]
+pub fn lasted(ms: u64) -> String {
+    match ms {
+        1..1_000 => format!("{ms}ms"),
+        _ => span(i64::try_from(ms / 1_000).unwrap_or(i64::MAX)),
+    }
+}
+
+/// Thousandths as people say them: `2.4`.
+#[must_use]
+pub fn tenths(thousandths: u64) -> String {
+    let tenths = (thousandths + 50) / 100;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// Hundredths of a percent as people say them: `33.3%`.
+#[must_use]
+pub fn percent(basis_points: u64) -> String {
+    let tenths = (basis_points + 5) / 10;
+    format!("{}.{}%", tenths / 10, tenths % 10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

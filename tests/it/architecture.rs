@@ -38,7 +38,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli"]),
     ("terminal_size", &["config.rs"]),
     ("ssh_key", &["artifact", "sign"]),
-    ("base64ct", &["artifact"]),
+    ("base64ct", &["artifact", "report"]),
+    ("maud", &["report"]),
     ("tracing", &["ledger", "cli"]),
 ];
 

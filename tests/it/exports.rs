@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::kit::{Ran, Room};
 
 /// Text that a spreadsheet, Markdown or Mermaid would each take for something else.
-const EVIL: [&str; 8] = [
+pub(crate) const EVIL: [&str; 8] = [
     "=cmd|' /C calc'!A0",
     "+1+1",
     "-2+3",
@@ -27,7 +27,7 @@ steps:
   - { key: ship, order: 4 }
 ";
 
-fn played() -> Room {
+pub(crate) fn played() -> Room {
     let room = Room::with_ledger();
     room.write("w.yaml", WORKFLOW);
     for (n, evil) in EVIL.iter().enumerate() {
@@ -351,7 +351,9 @@ fn a_folder_holds_whole_files_and_nothing_else() {
     assert_eq!(listed("out/tables"), names);
     room.ok(&["export", "--output", "out"]);
     room.ok(&["export", "--format", "md", "--output", "out"]);
-    assert_eq!(listed("out"), ["export.json", "report.md", "tables"]);
+    room.ok(&["export", "--format", "html", "--output", "out"]);
+    assert_eq!(listed("out"), ["export.json", "report.html", "report.md", "tables"]);
+    assert!(read("out/report.html") == room.ok(&["export", "--format", "html"]));
     assert!(read("out/export.json") == room.ok(&["export"]));
     assert!(read("out/report.md") == room.ok(&["export", "--format", "md"]));
     #[cfg(unix)]
@@ -373,6 +375,9 @@ fn what_cannot_be_said_in_one_answer_is_refused_with_what_can() {
         (&["export", "--format", "csv"][..], "--format csv --output DIR"),
         (&["export", "--format", "csv", "--table", "items", "--json"], "one JSON document"),
         (&["export", "--format", "md", "--json"], "one JSON document"),
+        (&["export", "--format", "html", "--json"], "one JSON document"),
+        (&["export", "E0", "--label", "x"], "items were named"),
+        (&["export", "--tree", "x", "--label", "x"], "cannot be used with"),
         (&["export", "--table", "items"], "--table is for --format csv"),
         (&["export", "--format", "md", "--tree", "x"], "cannot be used with"),
         (&["export", "NOBODY"], "no work item NOBODY"),
@@ -446,4 +451,70 @@ fn an_export_of_many_items_keeps_their_order() {
     let heads = report.lines().filter_map(|line| line.strip_prefix("## `"));
     let heads: Vec<&str> = heads.filter_map(|line| line.strip_suffix('`')).collect();
     assert_eq!(heads, ids);
+}
+
+/// Every format takes the filters of `status`, and leaves the same items.
+#[test]
+fn every_format_leaves_what_fits() {
+    let room = crate::reading::situations();
+    let ids = |args: &[&str]| {
+        let document: Value =
+            serde_json::from_str(&room.ok(&[&["export"], args].concat())).expect("one document");
+        let filtered = !args.is_empty();
+        let empty = document["ledgerEvents"] == serde_json::json!([]);
+        assert_eq!(empty, filtered, "what concerns no item fits no filter");
+        let items = document["items"].as_array().expect("items").clone();
+        let id = |item: &Value| item["item"]["workItemId"].as_str().expect("an id").to_owned();
+        let json: Vec<String> = items.iter().map(id).collect();
+        let say = |format: &[&str]| room.ok(&[&["export"], format, args].concat());
+        let rows = table(&say(&["--format", "csv", "--table", "items"]));
+        let csv: Vec<String> = rows.iter().map(|row| row["work_item_id"].clone()).collect();
+        assert_eq!(csv, json, "{args:?}");
+        for name in ["steps", "attempts", "events"] {
+            let rows = table(&say(&["--format", "csv", "--table", name]));
+            let named: std::collections::BTreeSet<&String> =
+                rows.iter().map(|row| &row["work_item_id"]).filter(|id| !id.is_empty()).collect();
+            assert!(named.iter().all(|id| json.contains(id)), "{args:?} {name}");
+            assert!(rows.iter().all(|row| !row["work_item_id"].is_empty()) || !filtered);
+        }
+        let md = say(&["--format", "md"]);
+        let html = say(&["--format", "html"]);
+        for id in room.ok(&["status", "--quiet"]).lines().map(|l| l.split('\t').next().unwrap_or(l))
+        {
+            let fits = json.iter().any(|known| known == id);
+            assert_eq!(md.contains(&format!("\n## `{id}`\n")), fits, "{args:?} {id}");
+            let row = html.contains(&format!("<article id=\"item-{}\"", id.to_lowercase()));
+            assert_eq!(row, fits, "{args:?} {id}");
+        }
+        json
+    };
+    let all = ids(&[]);
+    assert!(all.len() > 5, "{all:?}");
+    for args in [
+        &["--status", "completed"][..],
+        &["--status", "ready", "--status", "completed"],
+        &["--label", "shop"],
+        &["--owner", "owner-1"],
+        &["--workflow", "w@1"],
+        &["--since", "30s"],
+        &["--until", "2026-11-20T10:00:10Z"],
+    ] {
+        let status = room.ok(&[&["status", "--quiet"], args].concat());
+        let expected: Vec<&str> =
+            status.lines().map(|line| line.split('\t').next().unwrap_or(line)).collect();
+        assert_eq!(ids(args), expected, "{args:?}");
+        assert!(!expected.is_empty() && expected.len() <= all.len(), "{args:?} compares nothing");
+    }
+    // Who ever held a step, which `status` does not ask.
+    let claimed =
+        room.ok(&["log", "--json", "--event", "attempt-claimed", "--executor", "agent-7"]);
+    let mut held: Vec<String> = claimed
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a document"))
+        .map(|line| line["artifact"]["workItemId"].as_str().expect("an id").to_owned())
+        .collect();
+    held.sort();
+    held.dedup();
+    assert!(!held.is_empty());
+    assert_eq!(ids(&["--executor", "agent-7"]), held);
 }

@@ -21,6 +21,7 @@ mod forge;
 mod fuzzed;
 mod histories;
 mod hostile_ids;
+mod html;
 mod incomplete;
 mod install;
 #[expect(unreachable_pub, reason = "the fuzz targets use it from a crate of their own")]

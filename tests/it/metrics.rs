@@ -645,7 +645,7 @@ fn words(cell: &str) -> Vec<String> {
 }
 
 /// A ledger in which the page's example has happened, and the page.
-fn by_hand() -> (Room, String) {
+pub(crate) fn by_hand() -> (Room, String) {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(root.join("docs/metrics.md")).expect("the page");
     let (_, example) = page.split_once("\n## By hand\n").expect("the section");

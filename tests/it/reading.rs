@@ -15,7 +15,7 @@ steps:
 
 /// Items in every situation a person may have to look at, registered in another order than the
 /// one they need attention in.
-fn situations() -> Room {
+pub(crate) fn situations() -> Room {
     let room = Room::with_ledger();
     room.write("w.yaml", WORKFLOW);
     let ids = ["DONE", "RUNS", "READY", "URGENT", "GATE", "FAILED", "SUSPECT"];

@@ -21,13 +21,21 @@ use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::ui::{Ui, said};
 use super::super::view::{FilesView, TreeView};
+use super::metrics::Measuring;
+use super::which::Which;
 use crate::artifact::{self, ScheduleDoc};
 use crate::domain::event::{EventKind, WorkflowRef};
-use crate::domain::id::{AttemptId, ItemId};
+use crate::domain::id::{AttemptId, ExecutorId, ItemId};
+use crate::domain::metrics::{self, Flow, History, Item, ItemFlow, Series, Window};
 use crate::ledger::{
     Direction, Entry, ItemFold, LedgerError, Progress, Row, Sealed, Snapshot, Stopped,
 };
-use crate::report::{self, Csv, ItemReport, Overview, Table, Unreadable};
+use crate::report::{
+    self, Asked, Csv, Detail, ItemReport, Overview, Page as HtmlPage, Table, Told, Unreadable,
+};
+
+/// How many items have a section of their own on a page with several.
+const TOLD_WHOLE: usize = 60;
 
 /// How much of a page is kept in memory before it goes to a temporary file.
 const IN_MEMORY: usize = 8 * 1024 * 1024;
@@ -40,12 +48,12 @@ pub(super) fn run(args: &ExportArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
     if let Some(tree) = &args.tree {
         return self::tree(&dir.join(tree), &snapshot, session);
     }
-    let items = args.items.iter().map(|id| id.parse()).collect::<Result<Vec<ItemId>, _>>()?;
-    let chosen = Chosen::of(&snapshot, items, session)?;
+    let mut chosen = Chosen::of(args, &snapshot, session)?;
     let output = args.output.as_ref().map(|output| dir.join(output));
     let mut pages = match args.format {
         ExportFormat::Json => vec![Page::new("export.json".into(), output.as_deref())?],
         ExportFormat::Md => vec![Page::new("report.md".into(), output.as_deref())?],
+        ExportFormat::Html => vec![Page::new("report.html".into(), output.as_deref())?],
         ExportFormat::Csv => tables
             .iter()
             .map(|table| Page::new(format!("{}.csv", table.name()), output.as_deref()))
@@ -54,6 +62,7 @@ pub(super) fn run(args: &ExportArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
     match args.format {
         ExportFormat::Json => chosen.json(&mut pages[0], ui)?,
         ExportFormat::Md => chosen.markdown(&mut pages[0], ui)?,
+        ExportFormat::Html => chosen.html(&mut pages[0], ui)?,
         ExportFormat::Csv => chosen.csv(&tables, &mut pages, ui)?,
     }
     let mut reply = match output {
@@ -79,8 +88,13 @@ fn tables(args: &ExportArgs, ui: &Ui<'_>) -> Result<Vec<Table>, Failure> {
         if args.table.is_some() {
             return Err(Failure::usage("--table is for --format csv"));
         }
-        if ui.json && args.format == ExportFormat::Md && args.output.is_none() {
-            return Err(one_document("md"));
+        let page = match args.format {
+            ExportFormat::Md => Some("md"),
+            ExportFormat::Html => Some("html"),
+            ExportFormat::Json | ExportFormat::Csv => None,
+        };
+        if let (true, Some(page), None) = (ui.json, page, &args.output) {
+            return Err(one_document(page));
         }
         return Ok(Vec::new());
     }
@@ -201,30 +215,46 @@ struct Chosen<'s> {
     session: &'s Session,
     rows: Vec<Row>,
     stopped: Vec<Stopped>,
-    /// Nobody named items: what concerns the whole ledger belongs to it.
+    /// Nobody chose: what concerns the whole ledger belongs to it.
     whole: bool,
+    /// One item was named.
+    one: bool,
+    /// What was asked for, in words.
+    asked: Vec<Asked>,
 }
 
 impl<'s> Chosen<'s> {
     fn of(
+        args: &ExportArgs,
         snapshot: &'s Snapshot<'s>,
-        named: Vec<ItemId>,
         session: &'s Session,
     ) -> Result<Self, Failure> {
         let fail = |error| session.ledger_failure(&error);
-        let whole = named.is_empty();
-        let (rows, stopped) = if whole {
+        let named: BTreeSet<ItemId> =
+            args.items.iter().map(|id| id.parse()).collect::<Result<_, _>>()?;
+        let filtered = args.which.is_given();
+        if !named.is_empty() && filtered {
+            return Err(Failure::usage("items were named: leave them out to see which items fit"));
+        }
+        let which = Which::of(&args.which, snapshot, session)?;
+        let (rows, stopped) = if named.is_empty() {
             let portfolio = snapshot.portfolio().map_err(fail)?;
-            (portfolio.rows, portfolio.stopped)
+            let rows = which.changed_then(which.of_kind(portfolio.rows));
+            (held_by(which.executor(), rows, snapshot, session)?, portfolio.stopped)
         } else {
-            let named: BTreeSet<ItemId> = named.into_iter().collect();
             let row = |id: &ItemId| {
                 let fold = snapshot.known_item(id).map_err(fail)?;
                 Ok(Row::of(&fold.workflow, &fold.state))
             };
             (named.iter().map(row).collect::<Result<_, Failure>>()?, Vec::new())
         };
-        Ok(Self { snapshot, session, rows, stopped, whole })
+        let mut asked = which.in_words();
+        if named.len() > 1 {
+            let value = named.iter().map(ItemId::as_str).collect::<Vec<_>>().join(", ");
+            asked.push(Asked { name: "items".into(), value });
+        }
+        let whole = named.is_empty() && !filtered;
+        Ok(Self { snapshot, session, rows, stopped, whole, one: named.len() == 1, asked })
     }
 
     /// An export that had to leave something out says so.
@@ -362,25 +392,106 @@ impl<'s> Chosen<'s> {
         Ok(())
     }
 
+    /// Writes the one page.
+    fn html(&mut self, page: &mut Page, ui: &Ui<'_>) -> Result<(), Failure> {
+        let ids: Vec<ItemId> = self.rows.iter().map(|row| row.id.clone()).collect();
+        let followed = self.snapshot.follow::<Measuring>(&ids);
+        let followed = followed.map_err(|error| self.session.ledger_failure(&error))?;
+        let as_of = self.latest().map_or(0, |latest| latest.timestamp_millis());
+        let (mut rows, mut items) = (Vec::new(), Vec::new());
+        for (row, followed) in std::mem::take(&mut self.rows).into_iter().zip(followed) {
+            match followed {
+                Ok(history) => {
+                    items.extend(history.at(as_of));
+                    rows.push(row);
+                }
+                Err(stopped) => self.stopped.push(stopped),
+            }
+        }
+        self.rows = rows;
+        let told = self.told_whole();
+        let mut folds = Vec::with_capacity(told.len());
+        for (done, id) in told.iter().enumerate() {
+            ui.progress(Progress { what: "items", done, of: told.len() });
+            let fold = self.snapshot.known_item(id);
+            let fold = fold.map_err(|error| self.session.ledger_failure(&error))?;
+            let facts = facts(self.snapshot, id);
+            let facts = facts.map_err(|error| self.session.ledger_failure(&error))?;
+            let facts = facts.iter().map(|(sealed, _)| Told::of(&sealed.event)).collect();
+            folds.push((fold, facts));
+        }
+        let window = Window { from: None, before: as_of + 1, as_of };
+        let all: Vec<&Item> = items.iter().collect();
+        let flows: Vec<ItemFlow> = items.iter().map(Item::flow).collect();
+        let of = |id: &ItemId| flows.binary_search_by(|flow| flow.work_item_id.cmp(id)).ok();
+        let details = folds.iter().map(|(fold, facts): &(ItemFold, Vec<Told>)| Detail {
+            workflow: &fold.workflow,
+            item: report::item(&fold.workflow, &fold.state),
+            flow: of(&fold.state.id).map(|at| flows[at].clone()),
+            facts: facts.clone(),
+        });
+        let details = details.collect();
+        let text = report::page(&HtmlPage {
+            asked: self.asked.clone(),
+            one: self.one,
+            items: self.rows.iter().map(overview).collect(),
+            unreadable: self.unreadable(),
+            total: Flow::of(&all, &window),
+            series: Series::of(&all, &window),
+            steps: metrics::by_step(&all, &window),
+            flows: flows.clone(),
+            details,
+        });
+        page.put(&text)
+    }
+
+    /// The items whose own section a page has: those that are not over, and what changed last.
+    fn told_whole(&self) -> Vec<ItemId> {
+        let mut rows: Vec<&Row> = self.rows.iter().collect();
+        rows.sort_by_key(|row| (row.status.is_over(), std::cmp::Reverse(row.last_at), &row.id));
+        rows.truncate(TOLD_WHOLE);
+        let mut ids: Vec<ItemId> = rows.into_iter().map(|row| row.id.clone()).collect();
+        ids.sort();
+        ids
+    }
+
+    fn unreadable(&self) -> Vec<Unreadable> {
+        let one = |stopped: &Stopped| Unreadable {
+            work_item_id: stopped.id.clone(),
+            path: stopped.stop.path.clone(),
+            what: stopped.stop.what.clone(),
+        };
+        self.stopped.iter().map(one).collect()
+    }
+
     /// Writes the one report.
     fn markdown(&self, page: &mut Page, ui: &Ui<'_>) -> Result<(), Failure> {
         let overview: Vec<Overview> = self.rows.iter().map(overview).collect();
-        let unreadable: Vec<Unreadable> = self
-            .stopped
-            .iter()
-            .map(|stopped| Unreadable {
-                work_item_id: stopped.id.clone(),
-                path: stopped.stop.path.clone(),
-                what: stopped.stop.what.clone(),
-            })
-            .collect();
-        page.put(&report::begin(&overview, &unreadable))?;
+        page.put(&report::begin(&overview, &self.unreadable()))?;
         let make = |_: &Snapshot<'_>, fold: &ItemFold| {
             let item = report::item(&fold.workflow, &fold.state);
             Ok(report::section(&fold.workflow, &item))
         };
         self.each(ui, make, |section| page.put(&section))
     }
+}
+
+/// The items of which an executor ever held a step, where one is asked for.
+fn held_by(
+    executor: Option<&ExecutorId>,
+    rows: Vec<Row>,
+    snapshot: &Snapshot<'_>,
+    session: &Session,
+) -> Result<Vec<Row>, Failure> {
+    let Some(executor) = executor else { return Ok(rows) };
+    let ids: Vec<ItemId> = rows.iter().map(|row| row.id.clone()).collect();
+    let histories = snapshot.follow::<Measuring>(&ids);
+    let histories = histories.map_err(|error| session.ledger_failure(&error))?;
+    // What cannot be read fits no filter and is left out by none.
+    let held = |history: &Result<History, Stopped>| {
+        history.as_ref().map_or(true, |history| history.was_held_by(executor))
+    };
+    Ok(rows.into_iter().zip(histories).filter(|(_, h)| held(h)).map(|(row, _)| row).collect())
 }
 
 fn overview(row: &Row) -> Overview {

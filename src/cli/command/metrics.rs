@@ -7,7 +7,7 @@ use super::super::args::{LevelArg, MetricsArgs, MetricsFormat};
 use super::super::error::{Failure, Next, next};
 use super::super::exit::Exit;
 use super::super::session::Session;
-use super::super::ui::{Line, Ui, count, short, span};
+use super::super::ui::{Line, Ui, count, short};
 use super::super::view::MetricsView;
 use super::status;
 use super::which::{self, Which};
@@ -18,7 +18,7 @@ use crate::domain::metrics::{
 };
 use crate::domain::state::ItemState;
 use crate::ledger::{Follower, ItemFold, Sealed, Snapshot, Stopped};
-use crate::report;
+use crate::report::{self, lasted, percent, tenths};
 
 /// How many reasons and steps of rework a person is told one by one.
 const TOLD: usize = 5;
@@ -214,33 +214,12 @@ fn iso(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
 }
 
-/// Milliseconds as people say them.
-fn lasted(ms: u64) -> String {
-    match ms {
-        0 => "0s".to_owned(),
-        1..1_000 => format!("{ms}ms"),
-        _ => span(i64::try_from(ms / 1_000).unwrap_or(i64::MAX)),
-    }
-}
-
 fn or_dash<T>(value: Option<T>, say: impl Fn(T) -> String) -> String {
     value.map_or_else(|| "–".to_owned(), say)
 }
 
-/// `33.3%`.
-fn percent(basis_points: u64) -> String {
-    let tenths = (basis_points + 5) / 10;
-    format!("{}.{}%", tenths / 10, tenths % 10)
-}
-
 fn part(ratio: Ratio) -> String {
     or_dash(ratio.basis_points, percent)
-}
-
-/// `2.4`.
-fn thousandths(number: u64) -> String {
-    let tenths = (number + 50) / 100;
-    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// For people: the whole, or one item, and a row for each part.
@@ -336,7 +315,7 @@ fn total_lines(view: &MetricsView) -> Vec<Line> {
     ];
     let mut say = |name: &str, what: String| lines.push(Line::Row(vec![name.into(), what]));
     let wip = &view.series.wip;
-    let average = or_dash(wip.average_thousandths, thousandths);
+    let average = or_dash(wip.average_thousandths, tenths);
     say("throughput", throughput(view.total.finished, wip.window_ms));
     say("in progress", format!("{} now, {} at most, {average} on average", wip.now, wip.max));
     if lead_time.total_ms > 0 {
@@ -410,7 +389,7 @@ fn throughput(finished: u64, window_ms: u64) -> String {
         _ if window_ms < ms => String::new(),
         all => {
             let rate = u64::try_from(all / u128::from(window_ms)).unwrap_or(u64::MAX);
-            format!(", {} {unit}", thousandths(rate))
+            format!(", {} {unit}", tenths(rate))
         }
     };
     format!("{finished} finished in {}{rate}", lasted(window_ms))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, SecondsFormat, TimeDelta, Utc};
 
 use super::super::args::WhichArgs;
 use super::super::error::Failure;
@@ -10,6 +10,7 @@ use super::super::session::Session;
 use crate::domain::event::Event;
 use crate::domain::id::{ExecutorId, ItemId, PrincipalId, WorkflowName};
 use crate::ledger::{Entry, Row, Snapshot};
+use crate::report::Asked;
 
 /// The filters, parsed.
 #[derive(Debug)]
@@ -83,20 +84,52 @@ impl Which {
             ),
             None => None,
         };
-        let fits = |row: &Row| {
-            self.fits(row)
-                && self.on(&row.workflow)
-                && self.span.holds(row.last_at)
-                && held
-                    .as_ref()
-                    .is_none_or(|held| held.as_ref().is_some_and(|claim| claim.item == row.id))
+        let holds = |row: &Row| {
+            held.as_ref().is_none_or(|held| held.as_ref().is_some_and(|claim| claim.item == row.id))
         };
-        Ok(rows.into_iter().filter(fits).collect())
+        let rows = self.changed_then(self.of_kind(rows));
+        Ok(rows.into_iter().filter(holds).collect())
     }
 
     /// The rows that fit whatever their times are and whoever held them.
     pub(super) fn of_kind(&self, rows: Vec<Row>) -> Vec<Row> {
         rows.into_iter().filter(|row| self.fits(row) && self.on(&row.workflow)).collect()
+    }
+
+    /// The rows whose latest fact is in the time that is asked for.
+    pub(super) fn changed_then(&self, rows: Vec<Row>) -> Vec<Row> {
+        rows.into_iter().filter(|row| self.span.holds(row.last_at)).collect()
+    }
+
+    /// What is asked for, in words.
+    pub(super) fn in_words(&self) -> Vec<Asked> {
+        let mut words = Vec::new();
+        let mut say =
+            |name: &str, value: String| words.push(Asked { name: name.to_owned(), value });
+        for status in &self.statuses {
+            say("status", status.clone());
+        }
+        if let Some((name, version)) = &self.workflow {
+            let version = version.map(|version| format!("@{version}")).unwrap_or_default();
+            say("workflow", format!("{name}{version}"));
+        }
+        for label in &self.labels {
+            say("label", label.clone());
+        }
+        if let Some(owner) = &self.owner {
+            say("owner", owner.to_string());
+        }
+        if let Some(executor) = &self.executor {
+            say("executor", executor.to_string());
+        }
+        let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        if let Some(since) = self.span.since {
+            say("changed since", time(since));
+        }
+        if let Some(before) = self.span.before {
+            say("changed before", time(before));
+        }
+        words
     }
 
     /// Who is asked for.
