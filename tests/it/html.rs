@@ -292,12 +292,12 @@ fn the_page_says_what_the_other_commands_say() {
     sound(&page);
     for (name, value, more) in [
         ("Finished", "3", "in 9h 30m"),
-        ("In progress", "1", "1.5 on average"),
+        ("In progress", "2", "1.7 on average"),
         ("Lead time, half within", "7h 0m", "85% within 9h 0m"),
         ("Cycle time, half within", "4h 30m", "85% within 6h 0m"),
         ("Flow efficiency", "37.8%", "worked on, of the lead time"),
         ("Right the first time", "33.3%", "1 of 3"),
-        ("Sent back", "25.0%", "1 of 4"),
+        ("Sent back", "20.0%", "1 of 5"),
     ] {
         let card = format!("<dt>{name}</dt><dd><strong>{value}</strong><span>{more}</span></dd>");
         assert!(
@@ -317,7 +317,7 @@ fn the_page_says_what_the_other_commands_say() {
         assert!(bars.contains(&format!("<title>2026-11-02 {hour}</title>")), "{hour} {bars}");
     }
     assert_eq!(bars.matches("<rect class=\"bar").count(), 3);
-    // C is the only one that ages.
+    // C and E are the only ones that age.
     let ages = between(&page, "<desc id=\"ages-says\">", "</svg>");
     assert!(ages.contains("<title>C: 6h 30m, in-progress</title>"), "{ages}");
     let table = between(&page, "<caption>Items, by id</caption>", "</table>");
@@ -332,7 +332,7 @@ fn the_page_says_what_the_other_commands_say() {
     }
     assert!(
         page.contains(
-            "<time datetime=\"2026-11-02T18:30:00Z\">2026-11-02 18:30</time> UTC: 4 items"
+            "<time datetime=\"2026-11-02T18:30:00Z\">2026-11-02 18:30</time> UTC: 5 items"
         )
     );
 }

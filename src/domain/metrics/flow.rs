@@ -10,7 +10,7 @@ use super::super::id::{AttemptId, CriterionId, ExecutorId, ItemId, StepKey, Work
 use super::super::transition::AttemptPhase;
 use super::history::{Attempt, Cause, Item, Over, SentBack, Standing, Step};
 use super::spread::{Ratio, Spread};
-use super::time::{Millis, Times, Window, between};
+use super::time::{Millis, Times, Window};
 
 /// How many reasons are told one by one.
 const REASONS: usize = 20;
@@ -379,7 +379,7 @@ impl Item {
             registered_at: time(self.registered),
             started_at: self.started.map(time),
             over_at: self.over.map(|(at, _)| time(at)),
-            lead_ms: self.finished().map(|at| between(self.registered, at)),
+            lead_ms: self.finished().map(|_| self.age()),
             cycle_ms: self.cycle(),
             age_ms: self.age(),
             times: self.times,
@@ -469,9 +469,9 @@ fn step_flow(steps: &[(&Item, &Step)], window: &Window) -> StepFlow {
         for pass in &step.passes {
             let Some(end) = pass.ended.filter(|at| window.holds(*at)) else { continue };
             if let Some(started) = pass.started {
-                cycles.push(between(started, end));
+                cycles.push(item.between(started, end));
                 if !gate {
-                    queues.push(between(pass.opened, started));
+                    queues.push(item.between(pass.opened, started));
                 }
             }
             done += u64::from(pass.done);

@@ -210,8 +210,9 @@ pub struct Item {
     pub steps: Vec<Step>,
     pub returns: Vec<SentBack>,
     pub blockers: Vec<BlockerTime>,
-    /// The moment it was measured at.
-    pub as_of: Millis,
+    /// When it was merged, closed or cancelled and that was overturned later: such time counts as
+    /// nothing.
+    away: Vec<(Millis, Millis)>,
 }
 
 /// How an item left the flow.
@@ -411,7 +412,7 @@ impl History {
                 .collect(),
             steps,
             returns,
-            as_of,
+            away: gone.iter().filter_map(|span| Some((span.from, span.to?))).collect(),
         })
     }
 
@@ -603,13 +604,20 @@ impl Item {
     /// From its registration to its end, or to now, in milliseconds.
     #[must_use]
     pub fn age(&self) -> u64 {
-        between(self.registered, self.over.map_or(self.as_of, |(at, _)| at))
+        self.times.total()
     }
 
     /// From its first claim to its end, in milliseconds, where it has both.
     #[must_use]
     pub fn cycle(&self) -> Option<u64> {
-        Some(between(self.started?, self.finished()?))
+        Some(self.between(self.started?, self.finished()?))
+    }
+
+    /// From one moment to another, in milliseconds, but for the time it was away.
+    #[must_use]
+    pub fn between(&self, from: Millis, to: Millis) -> u64 {
+        let away = |(begin, end): &(Millis, Millis)| between(*begin.max(&from), *end.min(&to));
+        between(from, to).saturating_sub(self.away.iter().map(away).sum())
     }
 
     /// Whether everything was right the first time: never sent back, nothing failed or rejected.
