@@ -48,6 +48,13 @@ pub struct Migration {
 }
 
 impl Migration {
+    /// Whether a step goes away under its key.
+    #[must_use]
+    pub fn leaves(&self, key: &StepKey) -> bool {
+        !self.rolled_back
+            && (self.drop.contains(key) || self.map.iter().any(|(f, t)| f == key && t != key))
+    }
+
     /// Whether a step of either version kept its key, and so its state.
     fn keeps(&self, key: &StepKey) -> bool {
         self.map.iter().any(|(from, to)| from == key && to == key)

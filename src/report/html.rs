@@ -306,7 +306,7 @@ fn in_short(page: &Page<'_>) -> Markup {
 
 /// A status word in its colour.
 fn badge(word: &str) -> Markup {
-    html! { span .badge .{ "is-" (word) } { (word) } }
+    html! { span .badge .{ "is-" (word.replace(' ', "-")) } { (word) } }
 }
 
 fn legend(entries: &[(&str, &str)]) -> Markup {
@@ -770,6 +770,21 @@ fn item_facts(item: &ItemReport, flow: Option<&ItemFlow>) -> Markup {
             @if let Some(review) = &item.review {
                 (pair("Under review", html! { (review.by.as_str()) ": " (short(&review.reason)) }))
             }
+            @if let Some(ended) = &item.ended {
+                (pair("Ended", html! {
+                    (ended.how) ", " (time(ended.at)) ", " (ended.by.as_str()) ": "
+                    (short(&ended.reason))
+                    @if let Some(survivor) = &ended.survivor {
+                        ", it lives on in " (survivor.as_str())
+                    }
+                }))
+            }
+            @for moved in &item.migrations {
+                (pair("Moved", html! {
+                    "from " (moved.from.name) "@" (moved.from.version) " to " (moved.to.name) "@"
+                    (moved.to.version) ", " (time(moved.at)) ": " (short(&moved.reason))
+                }))
+            }
             @if let Some(back) = &item.last_return {
                 (pair("Sent back", html! {
                     "to " (back.to.as_str())
@@ -920,8 +935,18 @@ fn steps(item: &ItemReport, whole: bool) -> Markup {
                             td { (short(&step.title)) }
                             td { (badge(&step.state)) }
                             td { (who(step)) }
-                            td { (attempts(step, whole)) }
+                            td { (attempts(&step.attempts, whole)) }
                             td { (why(step)) }
+                        }
+                    }
+                    @for step in item.former_steps.iter().take(most) {
+                        tr {
+                            th scope="row" { (step.key.as_str()) }
+                            td { "of an earlier version" }
+                            td { (badge(&step.state)) }
+                            td {}
+                            td { (attempts(&step.attempts, whole)) }
+                            td {}
                         }
                     }
                 }
@@ -944,19 +969,19 @@ fn who(step: &StepReport) -> String {
     executor.or_else(approvals).unwrap_or_default()
 }
 
-fn attempts(step: &StepReport, whole: bool) -> Markup {
+fn attempts(attempts: &[AttemptReport], whole: bool) -> Markup {
     // The last ones say how it stands.
     let most = if whole { usize::MAX } else { 3 };
-    let left_out = step.attempts.len().saturating_sub(most);
+    let left_out = attempts.len().saturating_sub(most);
     let say = |attempt: &AttemptReport| {
         let void = if attempt.void { ", void" } else { "" };
         format!("{} {}{void}", attempt.attempt_id, attempt.state)
     };
     html! {
-        @if !step.attempts.is_empty() {
+        @if !attempts.is_empty() {
             ul {
                 @if left_out > 0 { li { (left_out) " earlier" } }
-                @for attempt in step.attempts.iter().skip(left_out) { li { (say(attempt)) } }
+                @for attempt in attempts.iter().skip(left_out) { li { (say(attempt)) } }
             }
         }
     }

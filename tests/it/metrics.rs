@@ -924,6 +924,51 @@ fn every_hint_goes_one_level_down() {
     assert_eq!(levels, ["portfolio", "step", "item", "step", "attempt"]);
 }
 
+/// An item that moves to another version keeps the time that was spent: 1:00 on `a`, which is `c`
+/// now, an hour in which `b` waited for nothing, and from 13:00 on an hour each of waiting and work.
+#[test]
+fn an_item_that_moved_is_measured_whole() {
+    let room = Room::with_ledger();
+    room.write("one.yaml", "name: w\nversion: 1\nsteps: [{ key: a }, { key: b }]\n");
+    room.write("two.yaml", "name: w\nversion: 2\nsteps: [{ key: c }, { key: d }]\n");
+    for (at, command) in [
+        ("10:00", "delegate --plan one.yaml --work-item A"),
+        ("10:00", "delegate --plan two.yaml --work-item OTHER"),
+        ("11:00", "claim --work-item A --step a"),
+        ("12:00", "complete --work-item A --step a --outcome done"),
+        ("13:00", "migrate A --to 2 --map a=c --drop b --reason better"),
+        ("14:00", "claim --work-item A --step d"),
+        ("15:00", "complete --work-item A --step d --outcome done"),
+    ] {
+        let mut command = room.stepseal(&command.split(' ').collect::<Vec<_>>());
+        command.env("STEPSEAL_NOW", format!("2026-11-02T{at}:00Z"));
+        let ran = Ran::of(&command.output().expect("the binary starts"));
+        assert_eq!(ran.code, 0, "{ran}");
+    }
+    const HOUR: u64 = 3_600_000;
+    let (_, document) = room.json(&["metrics", "A", "--by", "item"]);
+    let item = &document["items"][0];
+    assert_eq!((&item["version"], &item["standing"]), (&json!(2), &json!("finished")));
+    assert_eq!((&item["leadMs"], &item["cycleMs"]), (&json!(5 * HOUR), &json!(4 * HOUR)));
+    assert_eq!(item["times"], classes([2 * HOUR, 3 * HOUR, 0, 0, 0]));
+    let (_, document) = room.json(&["metrics", "A", "--by", "attempt"]);
+    let tried: Vec<(&str, &str, u64, u64)> = document["attempts"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| {
+            let text = |field: &str| row[field].as_str().expect("text");
+            let hours = |field: &str| row["times"][field].as_u64().expect("a number") / HOUR;
+            (text("attemptId"), text("state"), hours("waitingMs"), hours("workingMs"))
+        })
+        .collect();
+    let expected =
+        [("d.1", "completed", 1, 1), ("a.1", "completed", 1, 1), ("b.1", "withdrawn", 1, 0)];
+    assert_eq!(tried, expected);
+    let page = room.ok(&["export", "A", "--format", "html"]);
+    assert!(page.contains("<td>of an earlier version</td>"), "what was done is in sight");
+}
+
 /// An item that cannot be read is named and not counted, and the answer says so.
 #[test]
 fn a_stopped_item_is_not_counted_in_silence() {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::event::{Event, EventData, VoidStep};
 use super::super::id::{AttemptId, CriterionId, ExecutorId, ItemId, StepKey, WorkflowName};
-use super::super::state::{ItemState, StepState};
+use super::super::state::{AttemptState, ItemState, StepState};
 use super::super::transition::{AttemptPhase, ItemPhase};
 use super::super::workflow::Workflow;
 use super::time::{Layer, Layers, Millis, Span, Times, between, times};
@@ -36,8 +36,13 @@ struct StepHistory {
     key: StepKey,
     order: u32,
     gate: bool,
+    /// Of an earlier version: the time spent on it counts, and nothing waits for it.
+    parked: bool,
     imported: bool,
-    skipped: Option<Millis>,
+    /// Skipped, or done under another key before a migration.
+    settled: Option<Millis>,
+    /// Each round after the first, and when it was entered.
+    rounds: Vec<(u32, Millis)>,
     attempts: Vec<AttemptHistory>,
 }
 
@@ -133,7 +138,30 @@ impl Watch {
     /// The whole history, once every event was seen.
     #[must_use]
     pub fn end(self, workflow: &Workflow, state: &ItemState) -> History {
-        let steps = workflow.steps().iter().zip(&state.steps);
+        let mut steps: Vec<StepHistory> = workflow
+            .steps()
+            .iter()
+            .zip(&state.steps)
+            .map(|(step, now)| StepHistory {
+                order: step.order,
+                gate: step.is_gate(),
+                ..self.step(&step.key, now, state)
+            })
+            .collect();
+        // What an item leaves behind when it moves to another version was worked on all the same.
+        steps.extend(state.parked.iter().filter(|(_, was)| !was.attempts.is_empty()).map(
+            |(key, was)| {
+                let mut step = self.step(key, was, state);
+                step.parked = true;
+                let left = state.migrations.iter().rev().find(|moved| moved.leaves(key));
+                for attempt in step.attempts.iter_mut().filter(|open| open.ended.is_none()) {
+                    let begun = attempt.claimed.unwrap_or(attempt.queued);
+                    attempt.phase = AttemptPhase::Withdrawn;
+                    attempt.ended = left.map(|moved| moved.at.timestamp_millis().max(begun));
+                }
+                step
+            },
+        ));
         let blockers = state.blockers.iter().map(|blocker| {
             let from = blocker.at.timestamp_millis();
             let to = blocker.resolved_at.map(|at| at.timestamp_millis().max(from));
@@ -150,18 +178,43 @@ impl Watch {
             workflow: state.workflow.name.clone(),
             version: state.workflow.version,
             registered: state.registered_at.timestamp_millis(),
-            steps: steps
-                .map(|(step, now)| StepHistory {
-                    key: step.key.clone(),
-                    order: step.order,
-                    gate: step.is_gate(),
-                    imported: now.imported.is_some(),
-                    skipped: now.skipped.as_ref().map(|skipped| skipped.at.timestamp_millis()),
-                    attempts: attempts(now),
-                })
-                .collect(),
+            steps,
             blockers: blockers.collect(),
             watch: self,
+        }
+    }
+}
+
+impl Watch {
+    /// One step, but for what only its workflow knows of it.
+    fn step(&self, key: &StepKey, now: &StepState, state: &ItemState) -> StepHistory {
+        let back = |round: u32| {
+            let enters = |back: &&SentBack| back.void.contains(&(key.clone(), round));
+            self.returns.iter().find(enters).map(|back| back.at)
+        };
+        // A key that comes back with a migration begins a round as well.
+        let moved = || {
+            let moves = state.migrations.iter().filter(|moved| moved.settled.contains_key(key));
+            moves.map(|moved| moved.at.timestamp_millis()).max()
+        };
+        let rounds = (2..=now.round).filter_map(|round| Some((round, back(round).or_else(moved)?)));
+        let skipped = now.skipped.as_ref().map(|skipped| skipped.at);
+        let settled = skipped.or(now.carried.as_ref().map(|carried| carried.at));
+        // Nobody claims a gate, and nobody decides anything else.
+        let decided = |attempt: &AttemptState| {
+            let phase = attempt.phase;
+            attempt.claim.is_none()
+                && matches!(phase, AttemptPhase::Approved | AttemptPhase::Rejected)
+        };
+        StepHistory {
+            key: key.clone(),
+            order: u32::MAX,
+            gate: now.attempts.iter().any(decided),
+            parked: false,
+            imported: now.imported.is_some(),
+            settled: settled.map(|at| at.timestamp_millis()),
+            rounds: rounds.collect(),
+            attempts: attempts(now),
         }
     }
 }
@@ -345,7 +398,7 @@ impl History {
             (cut(&self.watch.gone), cut(&self.watch.reviews));
         let blockers: Vec<&BlockerHistory> =
             self.blockers.iter().filter(|blocker| blocker.span.from <= as_of).collect();
-        let finished = self.finished(&returns, as_of);
+        let finished = self.finished(as_of);
         let dropped = gone.last().filter(|span| span.to.is_none());
         let over = match (dropped, finished) {
             (Some(span), _) => Some((span.from, Over::Dropped)),
@@ -379,7 +432,7 @@ impl History {
                 let holding = blockers.iter().filter(|b| b.holds(&step.key)).copied();
                 attempts.push(attempt.at(id, step.gate, holding, &around, &mut whole));
             }
-            let passes = passes(step, &attempts, &returns);
+            let passes = passes(step, &attempts, as_of);
             let (key, order, gate) = (step.key.clone(), step.order, step.gate);
             steps.push(Step { key, order, gate, attempts, passes });
         }
@@ -417,33 +470,35 @@ impl History {
     }
 
     /// When the last of its steps was done, if all of them are.
-    fn finished(&self, returns: &[SentBack], as_of: Millis) -> Option<Millis> {
+    fn finished(&self, as_of: Millis) -> Option<Millis> {
         let mut latest = self.registered;
-        for step in &self.steps {
-            latest = latest.max(step.done(returns, self.registered, as_of)?);
+        for step in self.steps.iter().filter(|step| !step.parked) {
+            latest = latest.max(step.done(self.registered, as_of)?);
         }
         Some(latest)
     }
 }
 
 impl StepHistory {
-    /// When the step was done in the round it is in.
-    fn done(&self, returns: &[SentBack], registered: Millis, as_of: Millis) -> Option<Millis> {
-        if let Some(skipped) = self.skipped.filter(|at| *at <= as_of) {
-            return Some(skipped);
+    /// When the step was done in the round it was in at a moment.
+    fn done(&self, registered: Millis, as_of: Millis) -> Option<Millis> {
+        if let Some(settled) = self.settled.filter(|at| *at <= as_of) {
+            return Some(settled);
         }
-        let round = returns
-            .iter()
-            .flat_map(|back| &back.void)
-            .filter_map(|(key, round)| (*key == self.key).then_some(*round))
-            .max();
-        if self.imported && round.is_none() {
+        let entered = self.rounds.iter().filter(|(_, at)| *at <= as_of).map(|(round, _)| *round);
+        let round = entered.max().unwrap_or(1);
+        if self.imported && round == 1 {
             return Some(registered);
         }
-        let round = round.unwrap_or(1);
         let last = self.attempts.iter().rev().find(|attempt| attempt.queued <= as_of)?;
         let done = matches!(last.phase, AttemptPhase::Completed | AttemptPhase::Approved);
         last.ended.filter(|ended| done && last.round == round && *ended <= as_of)
+    }
+
+    /// When a round was made void by the next one.
+    fn void(&self, round: u32, as_of: Millis) -> Option<Millis> {
+        let next = self.rounds.iter().find(|(entered, at)| *entered == round + 1 && *at <= as_of);
+        next.map(|(_, at)| *at)
     }
 }
 
@@ -524,7 +579,7 @@ impl AttemptHistory {
 }
 
 /// The rounds of a step in which something was opened.
-fn passes(step: &StepHistory, attempts: &[Attempt], returns: &[SentBack]) -> Vec<Pass> {
+fn passes(step: &StepHistory, attempts: &[Attempt], as_of: Millis) -> Vec<Pass> {
     let mut passes: Vec<Pass> = Vec::new();
     for attempt in attempts {
         let started = if step.gate { Some(attempt.queued) } else { attempt.claimed };
@@ -539,21 +594,14 @@ fn passes(step: &StepHistory, attempts: &[Attempt], returns: &[SentBack]) -> Vec
                 pass.ended = ended;
                 pass.done = done;
             }
-            None => {
-                let void = returns.iter().find(|back| {
-                    back.void
-                        .iter()
-                        .any(|(key, round)| *key == step.key && *round == attempt.round + 1)
-                });
-                passes.push(Pass {
-                    round: attempt.round,
-                    opened: attempt.queued,
-                    started,
-                    ended,
-                    done,
-                    void: void.map(|back| back.at),
-                });
-            }
+            None => passes.push(Pass {
+                round: attempt.round,
+                opened: attempt.queued,
+                started,
+                ended,
+                done,
+                void: step.void(attempt.round, as_of),
+            }),
         }
     }
     passes
