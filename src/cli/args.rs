@@ -567,7 +567,7 @@ pub(super) enum ReviewCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct ReviewListArgs {
-    /// What was decided, too: merged, closed and linked items
+    /// What was decided, too: merged, closed, linked and cleared items
     #[arg(long)]
     pub all: bool,
 }

@@ -284,7 +284,7 @@ views! {
     ReviewedItem {
         work_item_id: ItemId,
         title: String,
-        /// `awaiting-review`, `merged`, `closed` or `linked`.
+        /// `awaiting-review`, `merged`, `closed`, `linked` or `cleared`.
         state: String,
         /// Who flagged it, or decided.
         by: Option<PrincipalId>,

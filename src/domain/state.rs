@@ -206,10 +206,27 @@ pub struct Review {
     /// Merged or closed into.
     pub survivor: Option<ItemId>,
     pub linked: Vec<ItemId>,
-    /// The last rationale given.
-    pub rationale: Option<String>,
+    /// The last decision, links included.
+    pub last: Option<ReviewDecision>,
     /// Whether a person has decided at all (policy `required`).
     pub decided: bool,
+}
+
+/// What a person decided about a suspicion, or noted beside it: by whom, when, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewDecision {
+    pub by: PrincipalId,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
+    pub at: DateTime<Utc>,
+    pub rationale: String,
+}
+
+impl Review {
+    /// Whether these were the last words.
+    #[must_use]
+    pub fn said(&self, rationale: &str) -> bool {
+        self.last.as_ref().is_some_and(|last| last.rationale == rationale)
+    }
 }
 
 /// A suspicion.
@@ -720,22 +737,29 @@ impl ItemState {
                     suspects: data.suspects.clone(),
                 });
             }
-            EventData::ReviewCleared(data) => self.reviewed(None, &data.rationale),
+            EventData::ReviewCleared(data) => self.reviewed(event, None, &data.rationale),
             EventData::ReviewOverturned(data) => {
-                self.reviewed(None, &data.rationale);
+                self.reviewed(event, None, &data.rationale);
                 self.ended = None;
             }
             EventData::ReviewClosed(data) => {
-                self.reviewed(data.survivor.as_ref(), &data.rationale);
+                self.reviewed(event, data.survivor.as_ref(), &data.rationale);
                 self.ended = Some(ended(event, this, &data.rationale));
             }
             EventData::ReviewMerged(data) => {
-                self.reviewed(Some(&data.other), &data.rationale);
+                self.reviewed(event, Some(&data.other), &data.rationale);
                 self.ended = Some(ended(event, this, &data.rationale));
             }
             EventData::ReviewLinked(data) => {
                 self.review.linked.push(data.other.clone());
-                self.review.rationale = Some(data.rationale.clone());
+                // The later one counts, in whichever order two were recorded (L4).
+                let noted = Some(review_decision(event, &data.rationale));
+                let time = |one: &Option<ReviewDecision>| {
+                    one.as_ref().map(|one| (one.at, one.by.clone(), one.rationale.clone()))
+                };
+                if time(&self.review.last) < time(&noted) {
+                    self.review.last = noted;
+                }
             }
             EventData::OwnerTransferred(data) => {
                 self.owner = Some(data.to.clone());
@@ -923,11 +947,11 @@ impl ItemState {
     }
 
     /// A person decided about a suspicion.
-    fn reviewed(&mut self, survivor: Option<&ItemId>, rationale: &str) {
+    fn reviewed(&mut self, event: &Event, survivor: Option<&ItemId>, rationale: &str) {
         self.review.flagged = None;
         self.review.decided = true;
         self.review.survivor = survivor.cloned();
-        self.review.rationale = Some(rationale.to_owned());
+        self.review.last = Some(review_decision(event, rationale));
     }
 
     /// Moves the event's attempt to its next phase, by the table.
@@ -1028,6 +1052,14 @@ fn note_request(requests: &mut BTreeMap<RequestId, RequestSeen>, event: &Event) 
             kind: event.kind().name().to_owned(),
             attempt: event.attempt_id.clone(),
         });
+    }
+}
+
+fn review_decision(event: &Event, rationale: &str) -> ReviewDecision {
+    ReviewDecision {
+        by: event.actor.principal.clone(),
+        at: event.timestamp,
+        rationale: rationale.to_owned(),
     }
 }
 

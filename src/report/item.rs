@@ -52,6 +52,8 @@ pub struct ItemReport {
     /// The latest fact.
     pub last_at: DateTime<Utc>,
     pub review: Option<ReviewReport>,
+    /// What a person last decided about a suspicion, or noted beside it.
+    pub reviewed: Option<ReviewedReport>,
     /// Related items; both go on.
     pub linked: Vec<ItemId>,
     /// Who ended it without its work being done, and where it lives on.
@@ -114,6 +116,15 @@ pub struct ReviewReport {
     pub at: DateTime<Utc>,
     pub reason: String,
     pub suspects: Vec<ItemId>,
+}
+
+/// What a person decided about a suspicion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReviewedReport {
+    pub by: PrincipalId,
+    pub at: DateTime<Utc>,
+    pub rationale: String,
 }
 
 /// A merge, a closing or a cancellation.
@@ -396,6 +407,11 @@ pub fn item(workflow: &Workflow, state: &ItemState) -> ItemReport {
             at: flag.at,
             reason: flag.reason.clone(),
             suspects: flag.suspects.clone(),
+        }),
+        reviewed: state.review.last.as_ref().map(|last| ReviewedReport {
+            by: last.by.clone(),
+            at: last.at,
+            rationale: last.rationale.clone(),
         }),
         linked,
         ended: ended(state),

@@ -18,8 +18,8 @@ pub use html::{Asked, Detail, Page, Told, page};
 pub use item::{
     AttemptReport, BlockerReport, BriefReport, CriterionReport, EndedReport, FormerStepReport,
     ItemReport, MigrationReport, OutputReport, PredecessorReport, RenamedStep, ResumedReport,
-    ReturnReport, ReviewReport, ReworkReason, ReworkReport, ReworkedStep, StepReport,
-    TransferReport, WorkflowReport, brief, item,
+    ReturnReport, ReviewReport, ReviewedReport, ReworkReason, ReworkReport, ReworkedStep,
+    StepReport, TransferReport, WorkflowReport, brief, item,
 };
 pub use markdown::{Overview, Unreadable, begin, section};
 pub use mermaid::{graph, workflow_graph};

@@ -363,19 +363,26 @@ fn an_end_typed_again_is_unchanged_and_another_one_is_refused() {
 
 #[test]
 fn a_closing_repeats_the_one_suspect_of_the_flag() {
-    let survivor = |suspects: &[&str]| {
+    let flagged = |suspects: &[&str]| {
         let mut play = Play::of(vec![work("a")]);
         let flag = FlagReview {
             reason: "seen before".into(),
             suspects: suspects.iter().map(|s| id(s)).collect(),
         };
         play.does(&who("ann"), &Ask::FlagReview(flag));
-        play.does(&who("ann"), &close(None, false));
-        play.item().review.survivor.clone()
+        play
     };
-    assert_eq!(survivor(&["WI-2"]), Some(id("WI-2")));
-    assert_eq!(survivor(&["WI-0", "WI-2"]), None);
-    assert_eq!(survivor(&[]), None);
+    for (suspects, survivor) in [(&["WI-2"][..], Some("WI-2")), (&[], None)] {
+        let mut play = flagged(suspects);
+        play.does(&who("ann"), &close(None, false));
+        assert_eq!(play.item().review.survivor.as_ref().map(ItemId::as_str), survivor);
+    }
+    // Of several one has to be named.
+    let mut play = flagged(&["WI-0", "WI-2"]);
+    let refused = refusal(&mut play, &close(None, false));
+    assert_eq!(refused.kind(), RefusalKind::Invalid);
+    assert!(refused.to_string().contains("--duplicate-of WI-0 or WI-2"), "{refused}");
+    play.does(&who("ann"), &close(Some("WI-0"), false));
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Reference {
             "labels": data["labels"], "owner": data["owner"], "transfers": [], "events": 0,
             "lastAt": "",
             "review": {
-                "flagged": null, "decided": false, "rationale": null, "survivor": null,
+                "flagged": null, "decided": false, "last": null, "survivor": null,
                 "linked": [],
             },
             "blockers": [], "aliases": {}, "requests": {}, "returns": [], "ended": null,
@@ -155,7 +155,7 @@ impl Reference {
                 let review = &mut self.0["review"];
                 review["flagged"] = Value::Null;
                 review["decided"] = true.into();
-                review["rationale"] = data["rationale"].clone();
+                review["last"] = spoken(&event, data);
                 // Merged into the other one, closed as a duplicate of it, or no longer either.
                 let other = if kind == "review-merged" { "other" } else { "survivor" };
                 review["survivor"] = data.get(other).cloned().unwrap_or_default();
@@ -171,7 +171,7 @@ impl Reference {
             "review-linked" => {
                 let review = &mut self.0["review"];
                 review["linked"].as_array_mut().expect("a list").push(data["other"].clone());
-                review["rationale"] = data["rationale"].clone();
+                review["last"] = spoken(&event, data);
             }
             "work-item-cancelled" => {
                 self.0["phase"] = "cancelled".into();
@@ -242,6 +242,14 @@ impl Reference {
         });
         self.0["returns"].as_array_mut().expect("a list").push(back);
     }
+}
+
+/// Who decided about a suspicion, when, and why.
+fn spoken(event: &Value, data: &Value) -> Value {
+    json!({
+        "by": event["actor"]["principal"], "at": event["timestamp"],
+        "rationale": data["rationale"],
+    })
 }
 
 /// The next attempt of a step is queued.
@@ -348,6 +356,10 @@ fn view(workflow: &Workflow, item: &ItemState) -> Value {
             "void": back.void,
         })
     });
+    let last =
+        item.review.last.as_ref().map(
+            |last| json!({ "by": last.by, "at": time(&last.at), "rationale": last.rationale }),
+        );
     let transfers = item
         .transfers
         .iter()
@@ -365,7 +377,7 @@ fn view(workflow: &Workflow, item: &ItemState) -> Value {
         "lastAt": time(&item.last_at),
         "review": {
             "flagged": flagged, "decided": item.review.decided,
-            "rationale": item.review.rationale, "survivor": item.review.survivor,
+            "last": last, "survivor": item.review.survivor,
             "linked": item.review.linked,
         },
         "transfers": transfers.collect::<Vec<_>>(), "ended": ended, "resumed": resumed,

@@ -254,9 +254,11 @@ fn reviewed(fold: &ItemFold, by_policy: bool) -> Option<ReviewedItem> {
         one.by = Some(ended.by.clone());
         one.at = Some(ended.at);
         one.reason.clone_from(&ended.reason);
-    } else if !review.linked.is_empty() {
-        one.state = "linked".into();
-        one.reason = review.rationale.clone().unwrap_or_default();
+    } else if let Some(last) = &review.last {
+        one.state = if review.linked.is_empty() { "cleared" } else { "linked" }.into();
+        one.by = Some(last.by.clone());
+        one.at = Some(last.at);
+        one.reason.clone_from(&last.rationale);
     } else {
         return None;
     }

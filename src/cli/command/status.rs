@@ -388,6 +388,11 @@ fn why_here(lines: &mut Vec<Line>, report: &ItemReport, by_policy: bool, session
         let gate = gate.unwrap_or_else(|| format!("sent it back to {}", back.to));
         say(format!("{} {gate} at {}: \"{}\"", back.by, at(back.at), short(&back.reason, 120)));
     }
+    if let Some(reviewed) = report.reviewed.as_ref().filter(|_| report.ended.is_none()) {
+        let (by, when) = (&reviewed.by, at(reviewed.at));
+        let what = format!("by {by} at {when}: \"{}\"", short(&reviewed.rationale, 120));
+        lines.push(Line::Row(vec!["reviewed".into(), what]));
+    }
     if let Some(resumed) = &report.resumed {
         let (by, when) = (&resumed.by, at(resumed.at));
         let what = format!("by {by} at {when}: \"{}\"", short(&resumed.reason, 120));

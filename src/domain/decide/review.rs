@@ -137,7 +137,7 @@ pub(super) fn clear(room: &Room<'_>, ask: &ClearReview) -> Result<Decided, Refus
     room.active()?;
     let review = &room.state.review;
     let waits = review.flagged.is_some() || awaits_policy(room.ledger, room.state);
-    if !waits && review.decided && review.rationale.as_ref() == Some(&ask.rationale) {
+    if !waits && review.decided && review.said(&ask.rationale) {
         return Ok(Decided::Unchanged(Unchanged::Cleared));
     }
     if !waits {
@@ -250,6 +250,12 @@ pub(super) fn close(room: &Room<'_>, ask: &CloseReview) -> Result<Decided, Refus
         (None, Some([only])) => Some(only),
         (None, _) => None,
     };
+    if let (None, Some([_, _, ..])) = (survivor, suspects) {
+        let all: Vec<&str> = suspects.into_iter().flatten().map(ItemId::as_str).collect();
+        let message =
+            format!("name the one that {} repeats: --duplicate-of {}", state.id, all.join(" or "));
+        return Err(Refusal::Invalid(message));
+    }
     if let Some(survivor) = survivor {
         survives(room, survivor, "close")?;
     }
@@ -298,9 +304,7 @@ pub(super) fn overturn(room: &Room<'_>, ask: &OverturnReview) -> Result<Decided,
     let review = &state.review;
     let ended = match (state.phase, &state.ended) {
         (ItemPhase::Merged | ItemPhase::Closed, Some(ended)) => ended,
-        (ItemPhase::Active, _)
-            if review.decided && review.rationale.as_ref() == Some(&ask.rationale) =>
-        {
+        (ItemPhase::Active, _) if review.decided && review.said(&ask.rationale) => {
             return Ok(Decided::Unchanged(Unchanged::Overturned));
         }
         (phase, _) => {
