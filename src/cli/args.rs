@@ -59,6 +59,9 @@ pub(super) struct Global {
     /// Makes the command safe to repeat: the same id and ask again is the original result
     #[arg(long, value_name = "ID", global = true)]
     pub request_id: Option<String>,
+    /// Read the ledger as it stood at COMMIT; what reads takes it, what acts refuses it
+    #[arg(long, value_name = "COMMIT", global = true)]
+    pub at: Option<String>,
 }
 
 /// Declares the verbs once: the enum that clap derives the whole tree from, their names, and one
@@ -165,6 +168,25 @@ verbs! {
     alone Completions "completions" CompletionsArgs,
     /// Print the manual
     alone Man "man" ManArgs,
+}
+
+impl Command {
+    /// Whether the verb reads one state of the ledger, and so may read an earlier one.
+    pub(super) fn reads(&self) -> bool {
+        matches!(
+            self,
+            Self::Schedule(_)
+                | Self::Brief(_)
+                | Self::Review(_)
+                | Self::Blocker(_)
+                | Self::Owner(_)
+                | Self::Status(_)
+                | Self::Log(_)
+                | Self::Export(_)
+                | Self::Metrics(_)
+                | Self::Workflow(_)
+        )
+    }
 }
 
 impl Cli {
@@ -803,7 +825,7 @@ fn status_words() -> Vec<&'static str> {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  stepseal status                              what needs attention first\n  stepseal status --status awaiting-gate --sort wait\n  stepseal status --since 7d --label checkout --all\n  stepseal status ALBUMS --why-not T009\n\nDates and times are UTC; a duration counts back from when the ledger last recorded something, so\nthe same ledger gives the same answer on any day."
+    after_help = "Examples:\n  stepseal status                              what needs attention first\n  stepseal status --status awaiting-gate --sort wait\n  stepseal status --since 7d --label checkout --all\n  stepseal status ALBUMS --why-not T009\n  stepseal status ALBUMS --impact T005\n  stepseal status ALBUMS --at 51be0c2          as it stood at that commit of the ledger\n\nDates and times are UTC; a duration counts back from when the ledger last recorded something, so\nthe same ledger gives the same answer on any day."
 )]
 pub(super) struct StatusArgs {
     #[command(flatten)]
@@ -811,6 +833,9 @@ pub(super) struct StatusArgs {
     /// Every fact that keeps this step from starting
     #[arg(long, value_name = "STEP", add = suggest::steps(About::Open))]
     pub why_not: Option<String>,
+    /// What waits for this step, and what going back to it would undo
+    #[arg(long, value_name = "STEP", conflicts_with = "why_not", add = suggest::steps(About::All))]
+    pub impact: Option<String>,
     #[command(flatten)]
     pub which: WhichArgs,
     /// At most N items [default: what the terminal shows, else 40; all with --json or --quiet]
@@ -848,9 +873,6 @@ pub(super) struct LogArgs {
     /// One item; the whole ledger when left out
     #[arg(value_name = "ITEM", add = suggest::items())]
     pub item: Option<String>,
-    /// The history as it was at this commit of the ledger
-    #[arg(long, value_name = "COMMIT")]
-    pub at: Option<String>,
     /// Only the last N events
     #[arg(short = 'n', long, visible_alias = "limit", value_name = "N")]
     pub last: Option<usize>,

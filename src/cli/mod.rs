@@ -137,6 +137,9 @@ pub fn run(
         if pages(&cli.command) && !cli.global.no_pager {
             ui.page(session.config.pager(&session.environment));
         }
+        if !cli.command.reads() {
+            session.only_now()?;
+        }
         let mut reply = command::run(&cli.command, &session, &mut ui);
         for note in session.notes.take() {
             ui.warning(&ui::plain(&note), None);
@@ -148,7 +151,13 @@ pub fn run(
         reply
     });
     match reply {
-        Ok(reply) => finish(reply, command, &prefix, &mut ui),
+        Ok(mut reply) => {
+            // What could be done then is no hint for now.
+            if cli.global.at.is_some() {
+                reply.next.clear();
+            }
+            finish(reply, command, &prefix, &mut ui)
+        }
         Err(failure) => refuse(failure, command, &prefix, &mut ui),
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Session {
     pub environment: Environment,
     pub config: Config,
     pub who: Who,
+    /// The commit of the ledger that is looked at, where it is not the newest.
+    pub at: Option<String>,
     /// What the ledger says beside the answer.
     pub notes: Notes,
     /// What was typed, for request digests.
@@ -47,7 +49,8 @@ impl Session {
         };
         let now = environment.now();
         let (notes, signing) = (Notes::default(), OnceLock::new());
-        Self { environment, config, who, notes, typed, argv, now, signing }
+        let at = global.at.clone();
+        Self { environment, config, who, at, notes, typed, argv, now, signing }
     }
 
     /// The time of this command.
@@ -139,7 +142,21 @@ impl Session {
         let located = self.locate()?;
         self.agree(&located)?;
         let settings = self.settings(&located);
-        located.open(settings).map_err(|error| self.ledger_failure(&error))
+        let ledger = located.open(settings).map_err(|error| self.ledger_failure(&error))?;
+        match &self.at {
+            Some(at) => ledger.at(at).map_err(|error| self.ledger_failure(&error)),
+            None => Ok(ledger),
+        }
+    }
+
+    /// Refuses what acts, or looks at more than one moment, where the past is to be read.
+    pub(super) fn only_now(&self) -> Result<(), Failure> {
+        match &self.at {
+            None => Ok(()),
+            Some(_) => Err(Failure::usage(
+                "--at reads the ledger as it stood: this command does not take it",
+            )),
+        }
     }
 
     /// The common git config says which branch is the ledger; a file or a variable that says
@@ -160,6 +177,7 @@ impl Session {
 
     /// Opens the ledger for an act, with the one Moment of it.
     pub(super) fn act(&self, code: Code) -> Result<Act, Failure> {
+        self.only_now()?;
         let located = self.locate()?;
         self.agree(&located)?;
         if located.branch().is_none() {

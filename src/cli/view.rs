@@ -467,6 +467,27 @@ views! {
         opens_when: Vec<StepKey>,
     }
 
+    /// `status ITEM --impact STEP`.
+    ImpactView {
+        work_item_id: ItemId,
+        step_key: StepKey,
+        state: String,
+        /// The steps right behind it.
+        nearest: Vec<StepKey>,
+        /// Every step that waits for it, directly or through others.
+        behind: Vec<StepKey>,
+        /// Those of them that are not done.
+        open: Vec<StepKey>,
+        /// Steps that share a constraint with it.
+        shares: Vec<StepKey>,
+        /// What going back to it would undo; empty where that cannot be.
+        void: Vec<StepKey>,
+        /// The attempts whose results would no longer count.
+        void_attempts: Vec<AttemptId>,
+        /// Void steps that somebody holds.
+        held: Vec<StepKey>,
+    }
+
     /// One fact that holds a step.
     WhyNotFact {
         rule: String,
@@ -751,6 +772,7 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "portfolio" PortfolioView,
         "status" ItemView,
         "why-not" WhyNotView,
+        "impact" ImpactView,
         "verify" VerifyView,
         "correct" CorrectView,
         "key" KeyChangeView,

@@ -30,6 +30,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use git2::Oid;
+
 pub use barrier::Durability;
 pub use cache::Notes;
 pub use correct::Corrected;
@@ -72,6 +74,8 @@ pub struct Ledger {
     store: Store,
     cache: Cache,
     settings: Settings,
+    /// The commit that is looked at; `None` for the newest.
+    at: Option<Oid>,
 }
 
 /// A repository that was found, before its ledger is opened.
@@ -132,7 +136,7 @@ impl Located {
 impl Ledger {
     fn over(store: Store, settings: Settings) -> Self {
         let cache = Cache::new(store.common(), settings.notes.clone());
-        Self { store, cache, settings }
+        Self { store, cache, settings, at: None }
     }
 
     /// The newest state, with every new commit checked as it arrives.
@@ -140,7 +144,10 @@ impl Ledger {
     /// # Errors
     /// When the branch is gone or rewritten, or cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot<'_>, LedgerError> {
-        Snapshot::newest(&self.store, &self.cache)
+        match self.at {
+            Some(at) => Snapshot::at(&self.store, &self.cache, at),
+            None => Snapshot::newest(&self.store, &self.cache),
+        }
     }
 
     /// The newest state as it stands, nothing checked and nothing remembered: for suggestions,
@@ -153,11 +160,12 @@ impl Ledger {
         Snapshot::at(&self.store, &self.cache, tip)
     }
 
-    /// The state at one commit of the ledger, named by hex digits.
+    /// The same ledger as it stood at one of its commits, named by hex digits: every snapshot is
+    /// of that commit. What is recorded is judged on the newest state all the same.
     ///
     /// # Errors
     /// When there is no such commit on the ledger.
-    pub fn snapshot_at(&self, commit: &str) -> Result<Snapshot<'_>, LedgerError> {
+    pub fn at(self, commit: &str) -> Result<Self, LedgerError> {
         let unknown = || {
             LedgerError::Invalid(format!("`{}` is no commit of the ledger", commit.escape_debug()))
         };
@@ -166,7 +174,7 @@ impl Ledger {
         if !self.store.on_line(tip, oid, usize::MAX)? {
             return Err(unknown());
         }
-        Snapshot::at(&self.store, &self.cache, oid)
+        Ok(Self { at: Some(oid), ..self })
     }
 
     /// The branch the ledger is on.

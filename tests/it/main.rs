@@ -30,6 +30,7 @@ mod kit;
 mod metrics;
 mod migrations;
 mod one_reading;
+mod past;
 mod people;
 mod plans;
 mod race;

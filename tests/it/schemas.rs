@@ -168,6 +168,7 @@ fn played() -> (Room, BTreeMap<&'static str, Value>) {
     room.ok(&["gate", "approve", "--work-item", "A", "--step", "check", "--reason", "good"]);
     say("cli.portfolio", &["status"], 0);
     say("cli.status", &["status", "A"], 0);
+    say("cli.impact", &["status", "A", "--impact", "one"], 0);
     say("cli.metrics", &["metrics", "--by", "step"], 0);
     say("cli.export", &["export"], 0);
     room.write("v1.yaml", "name: moving\nsteps:\n  - { key: a }\n");

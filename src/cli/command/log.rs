@@ -25,10 +25,7 @@ const PAGE: usize = 500;
 pub(super) fn run(args: &LogArgs, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
     let ledger = session.ledger()?;
     let fail = |error: LedgerError| session.ledger_failure(&error);
-    let snapshot = match &args.at {
-        Some(commit) => ledger.snapshot_at(commit).map_err(fail)?,
-        None => ledger.snapshot().map_err(fail)?,
-    };
+    let snapshot = ledger.snapshot().map_err(fail)?;
     let item: Option<ItemId> = args.item.as_deref().map(str::parse).transpose()?;
     let wanted = Wanted::of(args, &snapshot, session)?;
     // The last ones are found from the end.
@@ -48,7 +45,7 @@ pub(super) fn run(args: &LogArgs, session: &Session, ui: &mut Ui<'_>) -> Result<
             .map(|found| LedgerError::ItemStopped { item: item.clone(), found: Box::new(found) }),
         None => None,
     };
-    let mut told = Told::new(args, item.is_some(), session);
+    let mut told = Told::new(item.is_some(), session);
     let (mut last, mut found) = (Vec::new(), 0);
     for (done, entry) in history.map_err(fail)?.enumerate() {
         ui.progress(Progress { what: "events", done, of: 0 });
@@ -148,9 +145,9 @@ struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    fn new(args: &LogArgs, of_one: bool, session: &'a Session) -> Self {
+    fn new(of_one: bool, session: &'a Session) -> Self {
         Self {
-            at: args.at.clone(),
+            at: session.at.clone(),
             of_one,
             now: session.now(),
             config: &session.config,

@@ -11,6 +11,7 @@ mod delegate;
 mod demo;
 mod export;
 mod gate;
+mod impact;
 mod init;
 mod key;
 mod log;

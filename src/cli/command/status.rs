@@ -11,7 +11,7 @@ use super::super::view::{
     HolderView, ItemView, PortfolioItem, PortfolioView, StoppedItem, WhyNotFact, WhyNotView,
 };
 use super::which::Which;
-use super::{Asks, Open, listed, names, onwards};
+use super::{Asks, Open, impact, listed, names, onwards};
 use crate::domain::decide::{POLICY_REASON, ReviewPolicy, awaits_policy};
 use crate::domain::id::{ItemId, StepKey};
 use crate::domain::refusal::Refusal;
@@ -38,6 +38,9 @@ pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
     let Some(given) = given else {
         if args.why_not.is_some() {
             return Err(Failure::usage("--why-not needs the item: status ITEM --why-not STEP"));
+        }
+        if args.impact.is_some() {
+            return Err(Failure::usage("--impact needs the item: status ITEM --impact STEP"));
         }
         let which = Which::of(&args.which, &snapshot, session)?;
         let policy = snapshot.ledger().map_err(|error| session.ledger_failure(&error))?;
@@ -66,9 +69,10 @@ pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
     let fold = snapshot.known_item(&item).map_err(fail)?;
     let by_policy = awaits_policy(snapshot.ledger().map_err(fail)?, &fold.state);
     let asks = Asks::reading(&ledger, session);
-    match &args.why_not {
-        Some(step) => why_not(&fold, step, by_policy, &asks),
-        None => {
+    match (&args.why_not, &args.impact) {
+        (Some(step), _) => why_not(&fold, step, by_policy, &asks),
+        (None, Some(step)) => impact::reply(&fold, step, &asks),
+        (None, None) => {
             let survivor = snapshot.survivor(&fold).map_err(fail)?;
             Ok(one(&fold, survivor, by_policy, &asks))
         }
