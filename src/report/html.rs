@@ -323,7 +323,7 @@ fn figure(chart: Markup, caption: &str, legend: Markup, numbers: Markup) -> Mark
         figure {
             figcaption { (caption) }
             (legend)
-            (chart)
+            div .scroll tabindex="0" role="region" aria-label={ "Chart: " (caption) } { (chart) }
             (numbers)
         }
     }

@@ -392,3 +392,19 @@ fn graphs_are_drawn_or_said_to_be_too_large() {
     assert!(large.contains("401 steps: more than a picture shows."), "it says so");
     assert_eq!(between(&large, "<caption>Steps of large", "</table>").matches("<tr>").count(), 402);
 }
+
+/// What was done under steps that an item no longer has is in sight.
+#[test]
+fn an_item_that_moved_shows_what_it_left_behind() {
+    let room = crate::metrics::moved();
+    let page = html(&room, &["A"]);
+    sound(&page);
+    let table = between(&page, "<caption>Steps of A</caption>", "</table>");
+    for (key, tried) in [("a", "a.1 completed"), ("b", "b.1 queued")] {
+        let row =
+            table.split("<tr>").find(|row| row.starts_with(&format!("<th scope=\"row\">{key}<")));
+        let row = row.unwrap_or_else(|| panic!("no row of {key}"));
+        assert!(row.contains("of an earlier version") && row.contains(tried), "{row}");
+    }
+    assert!(page.contains("from w@1 to w@2"), "{page}");
+}
