@@ -1,5 +1,6 @@
 //! What the documentation promises, held against the program.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use stepseal::cli::exit::Exit;
@@ -184,20 +185,51 @@ fn the_printed_defaults_are_the_defaults() {
     );
 }
 
-/// Each test that the page of promises names is there.
-#[test]
-fn the_tests_of_the_promises_exist() {
-    let page = doc("docs/reliability.md");
-    let (_, table) = page.split_once("## The promises").expect("the section");
-    let mut named = 0;
-    for name in table.split('`').skip(1).step_by(2).filter(|name| name.contains("::")) {
+/// How many tests a part of a page names, each of which is there.
+fn named_tests(part: &str) -> usize {
+    let names = part.split('`').skip(1).step_by(2).filter(|name| name.contains("::"));
+    let there = |name: &str| {
         let (module, test) = name.split_once("::").expect("a module and a test");
         let source = match module {
             "model" => doc("src/ledger/transact/model.rs"),
             module => doc(&format!("tests/it/{module}.rs")),
         };
         assert!(source.contains(&format!("fn {test}(")), "{name} is not there");
-        named += 1;
-    }
+    };
+    names.map(there).count()
+}
+
+/// Each test that the page of promises names is there.
+#[test]
+fn the_tests_of_the_promises_exist() {
+    let page = doc("docs/reliability.md");
+    let (_, table) = page.split_once("## The promises").expect("the section");
+    let named = named_tests(table);
     assert!(named > 30, "only {named} tests are named");
+}
+
+/// Each requirement has a row, and each row of requirements, scenarios and edge cases a test.
+#[test]
+fn every_requirement_leads_to_a_test() {
+    let page = doc("docs/traceability.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    let requirements = doc("docs/rules.md");
+    let (_, requirements) = requirements.split_once("## Requirements").expect("the section");
+    let ids: BTreeSet<&str> = requirements
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+        .filter(|word| word.starts_with("FR-"))
+        .collect();
+    assert!(ids.len() > 15, "{ids:?}");
+    for id in ids {
+        let row = rows.iter().find(|row| row.starts_with(&format!("| {id} ")));
+        let row = row.unwrap_or_else(|| panic!("{id} has no row"));
+        assert!(row.contains("not built yet") || named_tests(row) > 0, "{row}");
+    }
+    for of in ["## Scenarios", "## Edge cases"] {
+        let (_, part) = page.split_once(of).expect("the section");
+        let part = part.split("\n## ").next().unwrap_or_default();
+        for row in part.lines().filter(|line| line.starts_with("| ")).skip(1) {
+            assert!(named_tests(row) > 0, "{row}");
+        }
+    }
 }
