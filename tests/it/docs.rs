@@ -88,6 +88,21 @@ fn the_readmes_commands_run() {
     assert_eq!(ran, 7, "the block has changed: look at it again");
 }
 
+/// The README lists every verb there is, once, and no other.
+#[test]
+fn the_readme_lists_every_verb() {
+    let readme = doc("README.md");
+    let (_, rest) = readme.split_once("## The verbs").expect("the section");
+    let table = rest.split("\n## ").next().expect("its text");
+    let mut listed: Vec<&str> = table.split('`').skip(1).step_by(2).collect();
+    listed.sort_unstable();
+    let tree = stepseal::cli::tree();
+    let mut verbs: Vec<&str> = tree.get_subcommands().map(|verb| verb.get_name()).collect();
+    verbs.retain(|verb| *verb != "help");
+    verbs.sort_unstable();
+    assert_eq!(listed, verbs);
+}
+
 /// What docs/install.md says to type for completions and the manual does what it says.
 #[cfg(unix)]
 #[test]
