@@ -394,15 +394,21 @@ impl<'l> Snapshot<'l> {
     /// The item that a merged or closed one lives on in: the end of the way, where that one was
     /// merged in its turn.
     ///
+    /// One that is stopped is as far as can be seen: its damage is not this item's (L10).
+    ///
     /// # Errors
-    /// When one of them cannot be read.
+    /// When the ledger cannot be read.
     pub fn survivor(&self, fold: &ItemFold) -> Result<Option<ItemId>, LedgerError> {
         let mut last = fold.state.review.survivor.clone();
         // An item can be merged into one that is merged later, never the other way round: this
         // ends, and a ledger that says otherwise does not hang it.
         for _ in 0..1000 {
             let Some(id) = &last else { break };
-            match self.item(id)?.and_then(|fold| fold.state.review.survivor.clone()) {
+            let there = match self.item(id) {
+                Err(LedgerError::ItemStopped { .. }) => break,
+                there => there?,
+            };
+            match there.and_then(|there| there.state.review.survivor.clone()) {
                 Some(next) if next != fold.state.id => last = Some(next),
                 _ => break,
             }

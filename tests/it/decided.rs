@@ -376,6 +376,25 @@ fn a_survivor_that_was_merged_later_points_to_the_end_of_the_way() {
     assert_eq!(code, 2);
 }
 
+/// A survivor's damage is not the damage of what was merged into it.
+#[test]
+fn an_item_whose_survivor_is_stopped_can_be_looked_at() {
+    let room = shop(&["A", "B", "C"]);
+    types(&room, "review merge --work-item A --into B --rationale same");
+    let path = room.ledger_files().into_iter().find(|path| path.contains("/B/"));
+    room.tamper(&[(&path.expect("an event of B"), Some("{}\n"))]);
+    assert_eq!(json(&room, "status B").0, 10);
+    assert!(types(&room, "status A").contains("merged into B"));
+    let (code, said) = json(&room, "claim --work-item A --step design --attest brief");
+    assert_eq!((code, said["data"]["survivor"].as_str()), (4, Some("B")), "{said:#}");
+    // Whether it can stand for another item cannot be known.
+    let (code, said) = json(&room, "review merge --work-item C --into B --rationale same");
+    assert_eq!((code, said["data"]["workItemId"].as_str()), (10, Some("B")), "{said:#}");
+    // Brought back, it goes on.
+    types(&room, "review overturn --work-item A --rationale two");
+    types(&room, "claim --work-item A --step design --attest brief");
+}
+
 /// Two people merge two items into each other at once: one of them is told that it cannot be.
 #[test]
 fn two_items_are_never_merged_into_each_other() {
