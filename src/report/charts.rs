@@ -5,7 +5,7 @@
 use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _, Utc};
 use maud::{Markup, PreEscaped, html};
 
-use super::text::{cut, lasted, plain};
+use super::text::{cut, grouped, lasted, plain};
 use crate::domain::metrics::{ItemFlow, Point, Series, Spread, Times};
 
 /// A drawing's height, and where the curves stand in it.
@@ -224,7 +224,8 @@ fn count_axes(
     let when = moments(frame.moments, from, to);
     let ticks = counts(most.max(1));
     let up = Scale::up(ticks.last().copied().unwrap_or(1));
-    let ticks: Vec<(u64, String)> = ticks.into_iter().map(|n| (n, n.to_string())).collect();
+    let ticks: Vec<(u64, String)> =
+        ticks.into_iter().map(|n| (n, grouped(usize::try_from(n).unwrap_or(0)))).collect();
     (across, up, axes(up, &ticks, across, &when))
 }
 

@@ -52,6 +52,7 @@ pub struct Told {
     subject: String,
     who: String,
     summary: String,
+    next_action: String,
 }
 
 impl Told {
@@ -69,6 +70,7 @@ impl Told {
             subject,
             who: event.actor.id.to_string(),
             summary: event.outcome.summary.clone(),
+            next_action: event.next_action.clone(),
         }
     }
 }
@@ -168,6 +170,13 @@ fn short(text: &str) -> String {
     cut(&plain(text), WIDEST, "…")
 }
 
+/// The same, or all of it with its lines where an item is told whole.
+fn said(text: &str, whole: bool) -> Markup {
+    html! {
+        @if whole { span .lines { (harmless(text.trim())) } } @else { (short(text)) }
+    }
+}
+
 fn anchor(item: &ItemId) -> String {
     format!("item-{}", item.as_str().to_ascii_lowercase())
 }
@@ -241,6 +250,11 @@ fn ratio(ratio: &Ratio) -> String {
     ratio.basis_points.map_or_else(|| "–".to_owned(), percent)
 }
 
+/// A count as people read it.
+fn whole(number: u64) -> String {
+    grouped(usize::try_from(number).unwrap_or(usize::MAX))
+}
+
 fn ms(ms: Option<u64>) -> String {
     ms.map_or_else(|| "–".to_owned(), lasted)
 }
@@ -253,12 +267,11 @@ fn part(ms: u64) -> String {
 /// The numbers to remember.
 fn in_short(page: &Page<'_>) -> Markup {
     let Page { total, series, .. } = page;
-    let number = |number: u64| grouped(usize::try_from(number).unwrap_or(usize::MAX));
     let average = series.wip.average_thousandths.map_or_else(|| "–".to_owned(), tenths);
     let cards = [
-        ("Finished", number(total.finished), format!("in {}", lasted(series.wip.window_ms))),
-        ("In progress", number(total.in_progress), format!("{average} on average")),
-        ("Not started", number(total.not_started), String::new()),
+        ("Finished", whole(total.finished), format!("in {}", lasted(series.wip.window_ms))),
+        ("In progress", whole(total.in_progress), format!("{average} on average")),
+        ("Not started", whole(total.not_started), String::new()),
         ("Lead time, half within", ms(total.lead_time.p50_ms), {
             format!("85% within {}", ms(total.lead_time.p85_ms))
         }),
@@ -495,7 +508,7 @@ fn spreads(total: &Flow) -> Markup {
         html! {
             tr {
                 th scope="row" { (name) }
-                td .number { (spread.count) }
+                td .number { (whole(spread.count)) }
                 @for value in
                     [spread.mean_ms, spread.p50_ms, spread.p85_ms, spread.p95_ms, spread.max_ms] {
                     td .number { (ms(value)) }
@@ -551,7 +564,7 @@ fn step_table(steps: &[StepFlow]) -> Markup {
                                     @if step.gate { "◆ " }
                                     (step.step_key.as_str())
                                 }
-                                td .number { (step.cycle_time.count) }
+                                td .number { (whole(step.cycle_time.count)) }
                                 td .number { (ms(step.cycle_time.p50_ms)) }
                                 td .number { (ms(step.cycle_time.p85_ms)) }
                                 td .number { (ms(step.cycle_time.p95_ms)) }
@@ -702,7 +715,7 @@ fn one_item(detail: &Detail<'_>, layout: Option<&Layout>, whole: bool) -> Markup
                     (item.work_item_id.as_str()) " " span { (short(&item.title)) }
                 }
             }
-            (item_facts(item, flow.as_ref()))
+            (item_facts(item, flow.as_ref(), whole))
             @if whole { (parts) } @else {
                 details {
                     summary {
@@ -716,7 +729,7 @@ fn one_item(detail: &Detail<'_>, layout: Option<&Layout>, whole: bool) -> Markup
     }
 }
 
-fn item_facts(item: &ItemReport, flow: Option<&ItemFlow>) -> Markup {
+fn item_facts(item: &ItemReport, flow: Option<&ItemFlow>, whole: bool) -> Markup {
     let pair = |name: &str, what: Markup| html! { div { dt { (name) } dd { (what) } } };
     html! {
         dl .facts {
@@ -794,7 +807,9 @@ fn item_facts(item: &ItemReport, flow: Option<&ItemFlow>) -> Markup {
             }
             @if let Some(description) = item.description.as_ref().filter(|text| !text.trim().is_empty()) {
                 (pair("Description", html! {
-                    span .lines { (cut_lines(description)) }
+                    @if whole { (said(description, whole)) } @else {
+                        span .lines { (cut_lines(description)) }
+                    }
                 }))
             }
         }
@@ -936,7 +951,7 @@ fn steps(item: &ItemReport, whole: bool) -> Markup {
                             td { (badge(&step.state)) }
                             td { (who(step)) }
                             td { (attempts(&step.attempts, whole)) }
-                            td { (why(step)) }
+                            td { (said(&why(step), whole)) }
                         }
                     }
                     @for step in item.former_steps.iter().take(most) {
@@ -981,7 +996,21 @@ fn attempts(attempts: &[AttemptReport], whole: bool) -> Markup {
         @if !attempts.is_empty() {
             ul {
                 @if left_out > 0 { li { (left_out) " earlier" } }
-                @for attempt in attempts.iter().skip(left_out) { li { (say(attempt)) } }
+                @for attempt in attempts.iter().skip(left_out) {
+                    li {
+                        (say(attempt))
+                        @if whole && !attempt.outputs.is_empty() {
+                            ul {
+                                @for output in &attempt.outputs {
+                                    li {
+                                        code { (plain(&output.path)) } " sha256 "
+                                        (output.sha256.as_str())
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
             }
         }
     }
@@ -989,7 +1018,7 @@ fn attempts(attempts: &[AttemptReport], whole: bool) -> Markup {
 
 fn why(step: &StepReport) -> String {
     let outcome = || step.attempts.last().filter(|a| !a.void).and_then(|a| a.outcome.clone());
-    short(&step.reason.clone().or_else(outcome).unwrap_or_default())
+    step.reason.clone().or_else(outcome).unwrap_or_default()
 }
 
 fn history(item: &ItemReport, facts: &[Told], whole: bool) -> Markup {
@@ -1017,7 +1046,13 @@ fn history(item: &ItemReport, facts: &[Told], whole: bool) -> Markup {
                             td { (fact.what) }
                             td { (fact.subject) }
                             td { (fact.who) }
-                            td { (short(&fact.summary)) }
+                            td {
+                                (said(&fact.summary, whole))
+                                @if whole && !fact.next_action.trim().is_empty() {
+                                    br;
+                                    "Next: " (said(&fact.next_action, whole))
+                                }
+                            }
                         }
                     }
                 }
