@@ -5,13 +5,13 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::decide::gate_digest;
+use crate::domain::decide::{GateRules, gate_digest};
 use crate::domain::id::{
     AttemptAlias, AttemptId, ClaimId, Digest, ExecutorId, ItemId, PrincipalId, StepKey,
 };
 use crate::domain::moment::{read_time, read_time_or_null};
 use crate::domain::schedule::{Answer, NAMED, Schedule, direct_blockers, ended_words};
-use crate::domain::state::{Approval, ItemState, StepState};
+use crate::domain::state::{Approval, ItemState, LedgerState, StepState};
 use crate::domain::transition::ItemPhase;
 use crate::domain::workflow::{GateKind, Workflow};
 
@@ -201,7 +201,9 @@ pub struct GateDoc {
     pub attempt_id: AttemptId,
     pub kind: String,
     pub approvals: u32,
-    pub quorum: u32,
+    /// Null where the workflow leaves it to policy, which is no part of an item's history; a view
+    /// says what policy says now.
+    pub quorum: Option<u32>,
 }
 
 impl ScheduleDoc {
@@ -270,12 +272,9 @@ impl ScheduleDoc {
                         key: step.key.clone(),
                         order: step.order,
                         attempt_id: attempt.clone(),
-                        kind: match gate.map(|gate| gate.kind) {
-                            Some(GateKind::Release) => "release".into(),
-                            Some(GateKind::Review) | None => "review".into(),
-                        },
+                        kind: gate.map_or(GateKind::Review, |gate| gate.kind).word().into(),
                         approvals: u32::try_from(approvals).unwrap_or(u32::MAX),
-                        quorum: gate.map_or(1, |gate| gate.quorum()),
+                        quorum: gate.and_then(|gate| gate.quorum),
                     });
                 }
                 Answer::Held { .. }
@@ -292,6 +291,17 @@ impl ScheduleDoc {
         }
         doc.rationale = rationale(&doc, item);
         doc
+    }
+
+    /// The same with the quorums that count now: for whoever looks, never for the file.
+    #[must_use]
+    pub fn under(mut self, ledger: &LedgerState, workflow: &Workflow) -> Self {
+        for gate in &mut self.pending_gates {
+            let step = workflow.step(&gate.key);
+            let definition = step.and_then(|step| step.definition.gate.as_ref());
+            gate.quorum = definition.map(|gate| GateRules::of(ledger, gate).quorum);
+        }
+        self
     }
 }
 

@@ -154,6 +154,9 @@ verbs! {
     /// Say which keys may sign seals
     #[command(subcommand)]
     below Key "key" KeyCommand,
+    /// Set the rules of the whole ledger, and look at them
+    #[command(subcommand)]
+    below Policy "policy" PolicyCommand,
     /// Look at a workflow
     #[command(subcommand)]
     below Workflow "workflow" WorkflowCommand,
@@ -1111,6 +1114,56 @@ pub(super) struct KeyRevokeArgs {
     /// Show what would be recorded; record nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Give a policy a value
+    Set(PolicySetArgs),
+    /// Take a policy's value back: its default holds again
+    Unset(PolicyUnsetArgs),
+    /// Print what holds, and since when
+    Show(PolicyShowArgs),
+    /// Print every change, with who, why and what it means
+    Log(PolicyShowArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal policy set role.lead ann@example.org bob@example.org --reason \"the team of May\"\n  stepseal policy set gate.release.quorum 2 --reason \"four eyes\" --impact \"every release waits for two\"\n  stepseal policy set review required --reason \"too many twins\"\n  stepseal policy set integrate role:lead ci --reason \"nobody else merges\"\n\nThe keys: review, blocker.types, gate.review.quorum, gate.release.quorum, gate.review.selfReview,\ngate.release.selfReview, integrate, role.NAME. A value replaces the one before: name every member."
+)]
+pub(super) struct PolicySetArgs {
+    #[arg(value_name = "KEY", add = suggest::policies())]
+    pub key: String,
+    /// The whole new value
+    #[arg(value_name = "VALUE", required = true, num_args = 1.., add = suggest::policy_values())]
+    pub value: Vec<String>,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who or what will notice
+    #[arg(long, value_name = "TEXT")]
+    pub impact: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  stepseal policy unset review --reason \"back to on-suspicion\"\n\nA role without members has nobody; it is not open to everybody again."
+)]
+pub(super) struct PolicyUnsetArgs {
+    #[arg(value_name = "KEY", add = suggest::policies())]
+    pub key: String,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who or what will notice
+    #[arg(long, value_name = "TEXT")]
+    pub impact: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PolicyShowArgs {
+    /// One policy; all of them when left out
+    #[arg(value_name = "KEY", add = suggest::policies())]
+    pub key: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

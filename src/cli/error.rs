@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::ui::{Line, in_place, plain, row, shell, short, span};
 use crate::config::ConfigError;
 use crate::domain::id::{
-    CriterionId, ExecutorId, Fingerprint, ItemId, PrincipalId, SshKey, StepKey,
+    CriterionId, ExecutorId, Fingerprint, ItemId, PrincipalId, RoleName, SshKey, StepKey,
 };
 use crate::domain::keys::Unfit;
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -207,6 +207,39 @@ pub(super) fn overturn(item: &ItemId) -> Next {
 pub(super) fn resolve_blocker(item: &ItemId, blocker: &CriterionId) -> Next {
     let resolve = ["blocker", "resolve", "--work-item", item.as_str(), "--id", blocker.as_str()];
     next(resolve).with(["--resolution", "…"])
+}
+
+/// Members by role, as data.
+fn members(roles: &[(RoleName, Vec<String>)]) -> Value {
+    roles.iter().map(|(role, members)| (role.to_string(), json!(members))).collect()
+}
+
+/// Who may, and for a role without members how it gets some.
+fn admitted(
+    mut failure: Failure,
+    what: &str,
+    ids: &[PrincipalId],
+    roles: &[(RoleName, Vec<String>)],
+) -> Failure {
+    if !ids.is_empty() {
+        failure =
+            failure.fact(what, ids.iter().map(PrincipalId::as_str).collect::<Vec<_>>().join(", "));
+    }
+    for (role, members) in roles {
+        let who = if members.is_empty() { "nobody yet".to_owned() } else { members.join(", ") };
+        failure = failure.fact(what, format!("members of role {role}: {who}"));
+    }
+    match roles.iter().find(|(_, members)| members.is_empty()) {
+        Some((role, _)) => failure.then(
+            next(["policy", "set"]).with([format!("role.{role}")]).with(["ID", "--reason", "…"]),
+        ),
+        None => match roles.first() {
+            Some((role, _)) => {
+                failure.then(next(["policy", "show"]).with([format!("role.{role}")]))
+            }
+            None => failure,
+        },
+    }
 }
 
 /// Who holds what, as data.
@@ -608,20 +641,41 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
                 )
         }
         Refusal::NotApprover { item, step, principal, ids, roles } => {
-            let mut who: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            who.extend(roles.iter().map(|role| format!("members of role {role}")));
-            failure
-                .data(json!({
-                    "workItemId": item, "stepKey": step, "principal": principal, "ids": ids,
-                    "roles": roles,
-                }))
-                .fact("may decide", who.join(", "))
+            failure.data = json!({
+                "workItemId": item, "stepKey": step, "principal": principal, "ids": ids,
+                "roles": roles.iter().map(|(role, _)| role).collect::<Vec<_>>(),
+                "members": members(roles),
+            });
+            admitted(failure, "may decide", ids, roles)
         }
         Refusal::SelfReview { item, step, principal, worked_on } => failure
             .data(json!({
                 "workItemId": item, "stepKey": step, "principal": principal, "workedOn": worked_on,
             }))
-            .note("this gate asks for somebody else"),
+            .note("this gate asks for somebody else")
+            .then(next(["status", item.as_str()])),
+        Refusal::NotIntegrator { item, principal, ids, members: roles } => {
+            failure.data = json!({
+                "workItemId": item, "principal": principal, "ids": ids,
+                "roles": roles.iter().map(|(role, _)| role).collect::<Vec<_>>(),
+                "members": members(roles),
+            });
+            admitted(failure, "may integrate", ids, roles).then(next([
+                "policy",
+                "show",
+                "integrate",
+            ]))
+        }
+        Refusal::UnknownPolicy { given, nearest, known } => {
+            failure.data = json!({ "given": given, "nearest": nearest, "known": known });
+            if let Some(near) = nearest {
+                failure = failure.note(format!("did you mean {near}?"));
+            }
+            failure.fact("policies", known.join(", ")).then(next(["policy", "show"]))
+        }
+        Refusal::BadPolicyValue { key, given, why, choices } => failure
+            .data(json!({ "key": key, "given": given, "why": why, "choices": choices }))
+            .then(next(["policy", "show", key])),
         Refusal::NoReturn { item, step, candidates } => {
             let failure = failure
                 .data(json!({ "workItemId": item, "stepKey": step, "candidates": candidates }))

@@ -20,10 +20,10 @@ use clap_complete::env::{CompleteEnv, Shells};
 use super::args::Cli;
 use super::ui::{cut, plain};
 use crate::config::Environment;
-use crate::domain::decide::{self, BLOCKER_TYPES};
+use crate::domain::decide::{self, BLOCKER_TYPES, PolicyKey};
 use crate::domain::id::{AttemptId, ItemId};
 use crate::domain::schedule::{Answer, Schedule};
-use crate::domain::state::Done;
+use crate::domain::state::{Done, LedgerState};
 use crate::domain::workflow::{Criterion, Step};
 use crate::ledger::{Durability, ItemFold, Ledger, Located, Notes, Place, Settings};
 
@@ -221,6 +221,36 @@ pub(super) fn blocker_types() -> ArgValueCandidates {
             true => BLOCKER_TYPES.into_iter().map(Candidate::new).collect(),
             false => of_policy,
         }
+    })
+}
+
+/// The policies, with what they say.
+pub(super) fn policies() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let offer = |state: &LedgerState| -> Vec<Candidate> {
+            let keys = PolicyKey::all(state).into_iter();
+            keys.map(|key| Candidate::new(key.name()).help(Some(key.about().into()))).collect()
+        };
+        let known = with_ledger(|ledger, _| Some(offer(ledger.glance().ok()?.ledger().ok()?)));
+        match known.is_empty() {
+            true => offer(&LedgerState::default()),
+            false => known,
+        }
+    })
+}
+
+/// The words that the policy that was named takes, or those it has now.
+pub(super) fn policy_values() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let key = LINE.with_borrow(|line| line.as_ref()?.value("key"));
+        let Some(Ok(key)) = key.map(|key| PolicyKey::parse(&key)) else { return Vec::new() };
+        if !key.choices().is_empty() {
+            return key.choices().iter().copied().map(Candidate::new).collect();
+        }
+        with_ledger(|ledger, _| {
+            let snapshot = ledger.glance().ok()?;
+            Some(key.set(snapshot.ledger().ok()?).iter().map(Candidate::new).collect())
+        })
     })
 }
 

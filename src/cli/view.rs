@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::artifact::{Mark, ScheduleDoc};
 use crate::domain::id::{
-    AttemptId, ClaimId, CriterionId, Digest, ExecutorId, Fingerprint, ItemId, PrincipalId, SshKey,
-    StepKey, WorkflowName,
+    AttemptId, ClaimId, CriterionId, Digest, EventId, ExecutorId, Fingerprint, ItemId, PrincipalId,
+    SshKey, StepKey, WorkflowName,
 };
 use crate::domain::metrics::{AttemptFlow, Flow, ItemFlow, Series, StepFlow, WorkflowFlow};
 use crate::report::{BlockerReport, BriefReport, ItemReport, TransferReport};
@@ -639,6 +639,54 @@ views! {
         compromised_since: Option<u64>,
     }
 
+    /// `policy set`, `policy unset`.
+    PolicyChangeView {
+        key: String,
+        /// `set`, `unset` or `unchanged`.
+        outcome: String,
+        /// What is set; empty where nothing is.
+        value: Vec<String>,
+        /// What holds: what is set, else the default.
+        in_force: Vec<String>,
+        commit: Option<String>,
+    }
+
+    /// `policy show`.
+    PolicyShowView {
+        policies: Vec<PolicyView>,
+    }
+
+    /// One policy.
+    PolicyView {
+        key: String,
+        /// What holds; empty means everybody (`integrate`) or nobody (a role).
+        value: Vec<String>,
+        /// Whether nobody has set it.
+        default: bool,
+        about: String,
+        /// The words it takes, where they are few.
+        choices: Vec<String>,
+        last_change: Option<PolicyEntry>,
+    }
+
+    /// `policy log`.
+    PolicyLogView {
+        /// Oldest first.
+        changes: Vec<PolicyEntry>,
+    }
+
+    /// One change of a policy.
+    PolicyEntry {
+        key: String,
+        /// Empty: taken back.
+        value: Vec<String>,
+        at: DateTime<Utc>,
+        by: PrincipalId,
+        reason: String,
+        impact: Option<String>,
+        event_id: EventId,
+    }
+
     /// `workflow show`.
     WorkflowView {
         name: String,
@@ -777,6 +825,9 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "correct" CorrectView,
         "key" KeyChangeView,
         "key-list" KeyListView,
+        "policy" PolicyChangeView,
+        "policy-show" PolicyShowView,
+        "policy-log" PolicyLogView,
         "workflow" WorkflowView,
         "graph" GraphView,
         "schema" SchemaListView,

@@ -198,7 +198,8 @@ pub enum Refusal {
         step: StepKey,
         principal: PrincipalId,
         ids: Vec<PrincipalId>,
-        roles: Vec<RoleName>,
+        /// Roles, with their members as policy has them.
+        roles: Vec<(RoleName, Vec<String>)>,
     },
     #[error("{principal} worked on {worked_on} and may not decide gate {step} of {item}")]
     SelfReview { item: ItemId, step: StepKey, principal: PrincipalId, worked_on: StepKey },
@@ -252,6 +253,18 @@ pub enum Refusal {
     LastOwner { fingerprint: Fingerprint },
     #[error("this ledger has no key, so no signature can be asked for")]
     NoKeys,
+    #[error("`{}` is no policy", given.escape_debug())]
+    UnknownPolicy { given: String, nearest: Option<String>, known: Vec<String> },
+    #[error("`{}` is no value of {key}, which {why}", given.escape_debug())]
+    BadPolicyValue { key: String, given: String, why: String, choices: Vec<String> },
+    #[error("{principal} may not integrate {item}")]
+    NotIntegrator {
+        item: ItemId,
+        principal: PrincipalId,
+        ids: Vec<PrincipalId>,
+        /// Roles, with their members as policy has them.
+        members: Vec<(RoleName, Vec<String>)>,
+    },
     #[error("{0}")]
     Invalid(String),
 }
@@ -281,7 +294,9 @@ impl Refusal {
             | Self::Invalid(_)
             | Self::UnknownCriterion { .. }
             | Self::UnknownBlockerType { .. }
-            | Self::AmbiguousKey { .. } => RefusalKind::Invalid,
+            | Self::AmbiguousKey { .. }
+            | Self::UnknownPolicy { .. }
+            | Self::BadPolicyValue { .. } => RefusalKind::Invalid,
             Self::UnknownItem { .. }
             | Self::UnknownStep { .. }
             | Self::UnknownAttempt { .. }
@@ -334,7 +349,8 @@ impl Refusal {
             | Self::KeyGone { .. }
             | Self::NotOwner { .. }
             | Self::LastOwner { .. }
-            | Self::NoKeys => RefusalKind::Refused,
+            | Self::NoKeys
+            | Self::NotIntegrator { .. } => RefusalKind::Refused,
         }
     }
 
@@ -399,6 +415,9 @@ impl Refusal {
             Self::NotOwner { .. } => "not-owner",
             Self::LastOwner { .. } => "last-owner",
             Self::NoKeys => "no-keys",
+            Self::UnknownPolicy { .. } => "unknown-policy",
+            Self::BadPolicyValue { .. } => "bad-policy-value",
+            Self::NotIntegrator { .. } => "not-integrator",
             Self::Invalid(_) => "invalid",
         }
     }

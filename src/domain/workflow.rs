@@ -223,32 +223,16 @@ pub struct GateDefinition {
     pub kind: GateKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvers: Option<Approvers>,
-    /// Distinct principals that must approve; 1 when left out.
+    /// Distinct principals that must approve; left out: what policy says, else 1 (G2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quorum: Option<u32>,
     /// Where a rejection returns to unless it says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reject_to: Option<StepKey>,
-    /// Left out: allowed on review gates (and marked), refused on release gates (G2).
+    /// Left out: what policy says, else allowed on review gates (and marked), refused on release
+    /// gates (G2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_review: Option<SelfReview>,
-}
-
-impl GateDefinition {
-    /// Distinct principals that must approve.
-    #[must_use]
-    pub fn quorum(&self) -> u32 {
-        self.quorum.unwrap_or(1)
-    }
-
-    /// Whether a principal whose executors worked on a step under review may decide (G2).
-    #[must_use]
-    pub fn self_review(&self) -> SelfReview {
-        self.self_review.unwrap_or(match self.kind {
-            GateKind::Review => SelfReview::Allowed,
-            GateKind::Release => SelfReview::Refused,
-        })
-    }
 }
 
 /// What a gate decides about.
@@ -257,6 +241,17 @@ impl GateDefinition {
 pub enum GateKind {
     Review,
     Release,
+}
+
+impl GateKind {
+    /// The word on paper.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Review => "review",
+            Self::Release => "release",
+        }
+    }
 }
 
 /// Who may decide a gate; nobody named means everybody may.
@@ -598,13 +593,14 @@ fn check_step(
             say(StepField::Quorum, format!("gate `{key}`: quorum counts from 1"));
         }
         if let Some(Approvers { ids, roles }) = &gate.approvers
+            && let Some(quorum) = gate.quorum
             && roles.is_empty()
             && !ids.is_empty()
-            && ids.iter().collect::<BTreeSet<_>>().len() < gate.quorum() as usize
+            && ids.iter().collect::<BTreeSet<_>>().len() < quorum as usize
         {
             say(
                 StepField::Quorum,
-                format!("gate `{key}` wants {} approvals of {} people", gate.quorum(), ids.len()),
+                format!("gate `{key}` wants {quorum} approvals of {} people", ids.len()),
             );
         }
         if !step.exit.is_empty() || step.execute.is_some() || step.retry.is_some() {

@@ -15,7 +15,8 @@ use super::store::Store;
 use super::tree;
 use crate::artifact::{self, BusyDoc, HANDOFF, LEDGER_FOLDER, LedgerDoc, Mark, WORKFLOWS};
 use crate::domain::decide::{
-    Ask, Decided, KeyAsk, KeyWorld, LiveClaim, OtherItem, World, decide, decide_key,
+    Ask, Decided, KeyAsk, KeyWorld, LiveClaim, OtherItem, SetPolicy, World, decide, decide_key,
+    decide_policy,
 };
 use crate::domain::event::WorkflowRef;
 use crate::domain::id::{ExecutorId, ItemId, WorkflowName};
@@ -432,6 +433,14 @@ impl<'l> Snapshot<'l> {
             return Err(LedgerError::Invalid("keys change at the newest state only".into()));
         };
         Ok(decide_key(KeyWorld { ledger, keys: &seen.keys, seal: seen.seq }, ask, moment)?)
+    }
+
+    /// Judges an ask about policy against this state.
+    ///
+    /// # Errors
+    /// The refusal, or a bad file of the ledger's own.
+    pub fn decide_policy(&self, ask: &SetPolicy, moment: &Moment) -> Result<Decided, LedgerError> {
+        Ok(decide_policy(self.ledger()?, ask, moment)?)
     }
 
     /// An item's events in order, as they stand in the tree.

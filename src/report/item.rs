@@ -6,17 +6,19 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::event::Baseline;
+use crate::domain::decide::GateRules;
+use crate::domain::event::{Baseline, Event, EventData};
 use crate::domain::id::{
     AttemptId, ClaimId, CriterionId, Digest, ExecutorId, ItemId, PrincipalId, StepKey,
 };
 use crate::domain::migration::Migration;
 use crate::domain::schedule::{Answer, Schedule, direct_blockers};
 use crate::domain::state::{
-    Blocker, Done, ItemState, Return, Standing, StepState, WorkflowKey, standing_word,
+    AttemptState, Blocker, Done, ItemState, LedgerState, Return, Standing, StepState, WorkflowKey,
+    standing_word,
 };
 use crate::domain::status::{Status, statuses};
-use crate::domain::workflow::{GateKind, Workflow};
+use crate::domain::workflow::Workflow;
 
 /// A workflow version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -64,6 +66,8 @@ pub struct ItemReport {
     pub blocked_seconds: u64,
     pub last_return: Option<ReturnReport>,
     pub rework: ReworkReport,
+    /// What gates asked for beside their decision, oldest first.
+    pub follow_ups: Vec<FollowUpReport>,
     pub resumed: Option<ResumedReport>,
     /// Moves to another version of the workflow, in order.
     pub migrations: Vec<MigrationReport>,
@@ -197,6 +201,55 @@ pub struct ReworkReason {
     pub count: usize,
 }
 
+/// What one decision of a gate asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FollowUpReport {
+    pub gate: AttemptId,
+    /// `approved` or `rejected`.
+    pub decision: String,
+    pub by: PrincipalId,
+    pub at: DateTime<Utc>,
+    pub to_do: Vec<String>,
+}
+
+/// What decisions of gates asked for, oldest first; other events say nothing here.
+#[must_use]
+pub fn follow_ups<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<FollowUpReport> {
+    let mut all: Vec<FollowUpReport> = events
+        .into_iter()
+        .filter_map(|event| {
+            let (decision, to_do) = match &event.data {
+                EventData::GateApproved(data) => ("approved", &data.follow_ups),
+                EventData::GateRejected(data) => ("rejected", &data.follow_ups),
+                _ => return None,
+            };
+            let gate = event.attempt_id.clone().filter(|_| !to_do.is_empty())?;
+            Some(FollowUpReport {
+                gate,
+                decision: decision.to_owned(),
+                by: event.actor.principal.clone(),
+                at: event.timestamp,
+                to_do: to_do.clone(),
+            })
+        })
+        .collect();
+    all.sort_by(|a, b| (a.at, &a.gate, &a.by).cmp(&(b.at, &b.gate, &b.by)));
+    all
+}
+
+impl ItemReport {
+    /// The same with the quorums that policy gives the gates that do not say.
+    #[must_use]
+    pub fn under(mut self, ledger: &LedgerState, workflow: &Workflow) -> Self {
+        for (step, report) in workflow.steps().iter().zip(&mut self.steps) {
+            let gate = step.definition.gate.as_ref();
+            report.quorum = gate.map(|gate| GateRules::of(ledger, gate).quorum);
+        }
+        self
+    }
+}
+
 /// The last resumption after an interruption.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -228,6 +281,8 @@ pub struct StepReport {
     pub role: Option<String>,
     /// `review` or `release` for a gate.
     pub gate: Option<String>,
+    /// Distinct principals a gate needs now, by its workflow or else by policy.
+    pub quorum: Option<u32>,
     pub parallelizable: bool,
     /// done, imported, skipped, held, ready, waits, open (a gate people may decide), blocked,
     /// needs-requeue.
@@ -324,6 +379,8 @@ pub struct BriefReport {
     pub ended: Option<EndedReport>,
     /// Open blockers of this step.
     pub blockers: Vec<BlockerReport>,
+    /// What gates of the item asked for beside their decision, oldest first.
+    pub follow_ups: Vec<FollowUpReport>,
     /// Why it was sent back, when it was.
     pub returned: Option<ReturnReport>,
     /// Earlier tries of this step and how they ended.
@@ -420,6 +477,7 @@ pub fn item(workflow: &Workflow, state: &ItemState) -> ItemReport {
             .unwrap_or(0),
         last_return: state.last_return().map(returned),
         rework: rework(workflow, state),
+        follow_ups: Vec::new(),
         resumed: state.resumed.as_ref().map(|resumed| ResumedReport {
             by: resumed.by.clone(),
             at: resumed.at,
@@ -528,7 +586,8 @@ fn step(workflow: &Workflow, state: &ItemState, schedule: &Schedule, at: usize) 
         order: step.order,
         title: step.title().to_owned(),
         role: step.definition.role.as_ref().map(ToString::to_string),
-        gate: step.definition.gate.as_ref().map(|gate| kind(gate.kind).to_owned()),
+        gate: step.definition.gate.as_ref().map(|gate| gate.kind.word().to_owned()),
+        quorum: step.definition.gate.as_ref().and_then(|gate| gate.quorum),
         parallelizable: step.definition.parallelizable,
         state: word(answer, now.standing()).to_owned(),
         round: now.round,
@@ -547,13 +606,6 @@ fn step(workflow: &Workflow, state: &ItemState, schedule: &Schedule, at: usize) 
         plan_line: step.definition.source.as_ref().map(|source| source.line),
         carried_from: now.carried.as_ref().map(|carried| carried.from.clone()),
         attempts: attempts(&step.key, now),
-    }
-}
-
-fn kind(kind: GateKind) -> &'static str {
-    match kind {
-        GateKind::Review => "review",
-        GateKind::Release => "release",
     }
 }
 
@@ -641,10 +693,21 @@ fn attempts(key: &StepKey, now: &StepState) -> Vec<AttemptReport> {
                 next_action: end.map(|end| end.next_action.clone()),
                 outputs: end.map(|end| outputs(&end.outputs)).unwrap_or_default(),
                 retry_of: attempt.retry_of.map(|n| AttemptId::new(key.clone(), n)),
-                approvals: attempt.approvals.iter().map(|a| a.principal.clone()).collect(),
+                approvals: approvals(attempt),
             }
         })
         .collect()
+}
+
+/// Who said yes, each once, in order.
+fn approvals(attempt: &AttemptState) -> Vec<PrincipalId> {
+    let mut all: Vec<PrincipalId> = Vec::new();
+    for approval in &attempt.approvals {
+        if !all.contains(&approval.principal) {
+            all.push(approval.principal.clone());
+        }
+    }
+    all
 }
 
 fn outputs(outputs: &[(String, Digest, u64)]) -> Vec<OutputReport> {
@@ -714,6 +777,7 @@ pub fn brief(workflow: &Workflow, state: &ItemState, at: usize) -> BriefReport {
         owner: state.owner.clone(),
         ended: ended(state),
         blockers: state.open_blockers(&definition.key).map(blocker).collect(),
+        follow_ups: Vec::new(),
         returned: state
             .last_return()
             .filter(|back| back.void.contains(&definition.key))

@@ -135,7 +135,7 @@ pub fn section(workflow: &Workflow, item: &ItemReport) -> String {
             text.push_str(&more);
         }
     }
-    gates(&mut text, workflow, item);
+    gates(&mut text, item);
     blocked(&mut text, item);
     text
 }
@@ -212,7 +212,7 @@ fn facts(text: &mut String, item: &ItemReport) {
     }
 }
 
-fn gates(text: &mut String, workflow: &Workflow, item: &ItemReport) {
+fn gates(text: &mut String, item: &ItemReport) {
     let gates: Vec<&StepReport> = item.steps.iter().filter(|step| step.gate.is_some()).collect();
     if gates.is_empty() {
         return;
@@ -221,17 +221,16 @@ fn gates(text: &mut String, workflow: &Workflow, item: &ItemReport) {
         "\n### Gates\n\n| gate | kind | state | approvals | decided |\n|---|---|---|---|---|\n",
     );
     for gate in gates {
-        let quorum = workflow
-            .step(&gate.key)
-            .and_then(|step| step.definition.gate.as_ref())
-            .map_or(1, crate::domain::workflow::GateDefinition::quorum);
+        let quorum = gate.quorum.unwrap_or(1);
         let current = gate.attempts.last().filter(|attempt| !attempt.void);
         let by: Vec<String> = current
             .map(|attempt| attempt.approvals.iter().map(|by| format!("`{by}`")).collect())
             .unwrap_or_default();
-        let approvals = match by.is_empty() {
-            true => format!("0 of {quorum}"),
-            false => format!("{} of {quorum}: {}", by.len(), by.join(", ")),
+        let approvals = match (by.is_empty(), gate.state.as_str()) {
+            (true, _) => format!("0 of {quorum}"),
+            // It passed by what was asked then, whatever is asked now.
+            (false, "done") => by.join(", "),
+            (false, _) => format!("{} of {quorum}: {}", by.len(), by.join(", ")),
         };
         let decided: Vec<String> = gate.attempts.iter().filter_map(decision).collect();
         text.push_str(&format!(
@@ -241,6 +240,17 @@ fn gates(text: &mut String, workflow: &Workflow, item: &ItemReport) {
             gate.state,
             decided.join("<br>"),
         ));
+    }
+    if item.follow_ups.is_empty() {
+        return;
+    }
+    text.push_str(
+        "\n### Follow-ups of gates\n\n| gate | decision | by | to do |\n|---|---|---|---|\n",
+    );
+    for asked in &item.follow_ups {
+        let to_do: Vec<String> = asked.to_do.iter().map(|what| escaped(what, 400)).collect();
+        let (gate, decision, by) = (&asked.gate, &asked.decision, &asked.by);
+        text.push_str(&format!("| `{gate}` | {decision} | `{by}` | {} |\n", to_do.join("<br>")));
     }
 }
 

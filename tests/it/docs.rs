@@ -73,19 +73,31 @@ fn every_class_of_verify_has_its_section_in_recovery() {
 fn the_readmes_commands_run() {
     let readme = doc("README.md");
     let (_, rest) = readme.split_once("## The first ten minutes").expect("the section");
-    let block = rest.split("```").nth(1).expect("a console block");
     let room = Room::new();
     room.git(&["init", "--quiet", "repo"]);
     room.write("specs/001-albums/tasks.md", crate::transcript::ALBUMS);
-    let mut ran = 0;
-    for line in block.lines().filter(|line| line.starts_with("stepseal ")) {
-        let line = line.split("  #").next().unwrap_or(line);
-        let words = words(line);
-        let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
-        room.ok(&words);
-        ran += 1;
-    }
-    assert_eq!(ran, 7, "the block has changed: look at it again");
+    assert_eq!(run_first_block(&room, rest), 7, "the block has changed: look at it again");
+}
+
+/// Those of the page on policy, too.
+#[test]
+fn the_commands_of_the_policy_page_run() {
+    let room = Room::with_ledger();
+    let ran = run_first_block(&room, &doc("docs/policy.md"));
+    assert_eq!(ran, 6, "the block has changed: look at it again");
+}
+
+/// Runs the `stepseal` lines of the first console block; how many there were.
+fn run_first_block(room: &Room, text: &str) -> usize {
+    let block = text.split("```").nth(1).expect("a console block");
+    let lines = block.lines().filter(|line| line.starts_with("stepseal "));
+    lines
+        .map(|line| {
+            let words = words(line.split("  #").next().unwrap_or(line));
+            let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+            room.ok(&words);
+        })
+        .count()
 }
 
 /// The README lists every verb there is, once, and no other.
@@ -156,6 +168,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/install.md",
         "docs/plans.md",
         "docs/deciding.md",
+        "docs/policy.md",
         "docs/reading.md",
         "docs/rules.md",
         "docs/transitions.md",

@@ -219,6 +219,10 @@ fn people(room: &Room, said: &mut BTreeMap<&'static str, Value>) {
     say("cli.review-list", "review list --all");
     room.ok(&["cancel", "--work-item", "B", "--reason", "over"]);
     say("cli.cancel", "cancel --work-item D --reason over");
+    say("cli.policy", "policy set role.lead ann bob --reason team --impact reviews");
+    say("cli.policy-show", "policy show");
+    say("cli.policy", "policy unset role.lead --reason gone");
+    say("cli.policy-log", "policy log");
 }
 
 /// A key is added, another joins and is revoked.

@@ -23,7 +23,8 @@ pub(super) fn run(args: &BriefArgs, session: &Session) -> Result<Reply, Failure>
         let unknown = Refusal::UnknownStep { item: item.clone(), key: key.to_string(), nearest };
         super::super::error::refusal(&unknown, &session.asker())
     })?;
-    let brief = report::brief(&fold.workflow, &fold.state, at);
+    let mut brief = report::brief(&fold.workflow, &fold.state, at);
+    brief.follow_ups = super::follow_ups(&snapshot, &fold).map_err(fail)?;
     let mut reply = Reply::new("brief", &BriefView { brief: brief.clone() });
     let heading = format!("{item} {key}  {}", plain(&brief.title));
     reply.lines.push(Line::Text(heading));
@@ -118,6 +119,11 @@ pub(super) fn describe(lines: &mut Vec<Line>, brief: &BriefReport, whole: bool) 
     if let Some(back) = &brief.returned {
         say("returned", format!("by {}: \"{}\"", back.by, text(&back.reason)));
     }
+    let most = if whole { usize::MAX } else { 3 };
+    lines.extend(super::follow_up_rows(&brief.follow_ups, most));
+    let mut say = |name: &str, what: String| {
+        lines.push(Line::Row(vec![name.to_owned(), what]));
+    };
     for earlier in &brief.earlier {
         let outcome = earlier.outcome.as_deref().unwrap_or("");
         let void = if earlier.void { ", void" } else { "" };

@@ -113,7 +113,12 @@ fn show(
     let at = fold.workflow.position(&key).ok_or_else(|| {
         Failure::new(Exit::Internal, "internal", format!("{key} left its workflow"))
     })?;
-    let brief = report::brief(&fold.workflow, &fold.state, at);
+    let mut brief = report::brief(&fold.workflow, &fold.state, at);
+    if super::gate_spoke(&fold) {
+        let snapshot = act.ledger.snapshot().map_err(|error| session.ledger_failure(&error))?;
+        brief.follow_ups =
+            super::follow_ups(&snapshot, &fold).map_err(|error| session.ledger_failure(&error))?;
+    }
     let attempt = fold.state.steps[at].attempt(claimed.attempt.number());
     let claim = attempt.and_then(|attempt| attempt.claim.as_ref());
     let executor =

@@ -14,7 +14,7 @@ use super::super::view::{DelegateView, DryRunView, DryStepView, WarningView};
 use super::{Asks, Open, names, onwards, workflow_name};
 use crate::domain::event::{ImportedState, ImportedStep, PlanRef};
 use crate::domain::id::{Digest, ItemId, StepKey, slug};
-use crate::domain::workflow::{GateKind, Workflow};
+use crate::domain::workflow::Workflow;
 use crate::ops::{self, Delegation};
 use crate::plan::{self, Gates, PlanDraft, PlanFormat, PlanNote, PlanOptions, PlanText};
 
@@ -542,13 +542,7 @@ pub(super) fn dry_steps(
                 key: step.key.clone(),
                 order: step.order,
                 title: step.title().to_owned(),
-                gate: definition.gate.as_ref().map(|gate| {
-                    match gate.kind {
-                        GateKind::Review => "review",
-                        GateKind::Release => "release",
-                    }
-                    .to_owned()
-                }),
+                gate: definition.gate.as_ref().map(|gate| gate.kind.word().to_owned()),
                 parallelizable: definition.parallelizable,
                 group: definition.group.as_ref().map(ToString::to_string),
                 needs: definition.needs.clone().unwrap_or_default(),

@@ -305,8 +305,9 @@ impl<'s> Chosen<'s> {
         let mut used: BTreeSet<WorkflowRef> = BTreeSet::new();
         let mut list = List::open("items", page)?;
         let make = |snapshot: &Snapshot<'_>, fold: &ItemFold| {
-            let item = report::item(&fold.workflow, &fold.state);
-            let schedule = ScheduleDoc::of(&fold.workflow, &fold.state);
+            let item = reported(snapshot, fold)?;
+            let schedule = ScheduleDoc::of(&fold.workflow, &fold.state)
+                .under(snapshot.ledger()?, &fold.workflow);
             let facts = facts(snapshot, &fold.state.id)?;
             Ok((fold.workflow.reference.clone(), whole_item(&item, &schedule, &facts)))
         };
@@ -378,7 +379,7 @@ impl<'s> Chosen<'s> {
         };
         let events = tables.iter().any(|table| matches!(table, Table::Events));
         let make = |snapshot: &Snapshot<'_>, fold: &ItemFold| {
-            let item = report::item(&fold.workflow, &fold.state);
+            let item = reported(snapshot, fold)?;
             let facts = if events { facts(snapshot, &fold.state.id)? } else { Vec::new() };
             Ok((item, facts))
         };
@@ -418,18 +419,21 @@ impl<'s> Chosen<'s> {
             let facts = facts(self.snapshot, id);
             let facts = facts.map_err(|error| self.session.ledger_failure(&error))?;
             let facts = facts.iter().map(|(sealed, _)| Told::of(&sealed.event)).collect();
-            folds.push((fold, facts));
+            let item = reported(self.snapshot, &fold);
+            let item = item.map_err(|error| self.session.ledger_failure(&error))?;
+            folds.push((fold, item, facts));
         }
         let window = Window { from: None, before: as_of + 1, as_of };
         let all: Vec<&Item> = items.iter().collect();
         let flows: Vec<ItemFlow> = items.iter().map(Item::flow).collect();
         let of = |id: &ItemId| flows.binary_search_by(|flow| flow.work_item_id.cmp(id)).ok();
-        let details = folds.iter().map(|(fold, facts): &(ItemFold, Vec<Told>)| Detail {
-            workflow: &fold.workflow,
-            item: report::item(&fold.workflow, &fold.state),
-            flow: of(&fold.state.id).map(|at| flows[at].clone()),
-            facts: facts.clone(),
-        });
+        let details =
+            folds.iter().map(|(fold, item, facts): &(ItemFold, ItemReport, Vec<Told>)| Detail {
+                workflow: &fold.workflow,
+                item: item.clone(),
+                flow: of(&fold.state.id).map(|at| flows[at].clone()),
+                facts: facts.clone(),
+            });
         let details = details.collect();
         let text = report::page(&HtmlPage {
             asked: self.asked.clone(),
@@ -468,8 +472,8 @@ impl<'s> Chosen<'s> {
     fn markdown(&self, page: &mut Page, ui: &Ui<'_>) -> Result<(), Failure> {
         let overview: Vec<Overview> = self.rows.iter().map(overview).collect();
         page.put(&report::begin(&overview, &self.unreadable()))?;
-        let make = |_: &Snapshot<'_>, fold: &ItemFold| {
-            let item = report::item(&fold.workflow, &fold.state);
+        let make = |snapshot: &Snapshot<'_>, fold: &ItemFold| {
+            let item = reported(snapshot, fold)?;
             Ok(report::section(&fold.workflow, &item))
         };
         self.each(ui, make, |section| page.put(&section))
@@ -512,6 +516,13 @@ fn overview(row: &Row) -> Overview {
 
 /// An event that is no decision, with its bytes.
 type Fact = (Sealed, Vec<u8>);
+
+/// An item, with what policy says of its gates, and what they asked for.
+fn reported(snapshot: &Snapshot<'_>, fold: &ItemFold) -> Result<ItemReport, LedgerError> {
+    let report =
+        report::item(&fold.workflow, &fold.state).under(snapshot.ledger()?, &fold.workflow);
+    Ok(ItemReport { follow_ups: super::follow_ups(snapshot, fold)?, ..report })
+}
 
 /// An item's facts in an order that their own content gives. Which fact a decision follows
 /// depends on the order of recording; what was decided is the schedule.

@@ -224,7 +224,9 @@ fn who(event: &Event) -> String {
         | Kind::BlockerDeclared
         | Kind::BlockerResolved
         | Kind::WorkItemResumed
-        | Kind::WorkItemCancelled => event.actor.principal.to_string(),
+        | Kind::WorkItemCancelled
+        | Kind::WorkflowRetired
+        | Kind::PolicyChanged => event.actor.principal.to_string(),
         _ => event.actor.id.to_string(),
     }
 }

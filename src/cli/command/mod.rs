@@ -19,6 +19,7 @@ mod manual;
 mod metrics;
 mod migrate;
 mod owner;
+mod policy;
 mod resume;
 mod review;
 mod rework;
@@ -34,13 +35,15 @@ use super::Reply;
 use super::args::Command;
 use super::error::{Failure, Next, clear_review, next, resolve_blocker};
 use super::session::{Act, Session};
-use super::ui::Ui;
+use super::ui::{Line, Ui, short};
 use crate::domain::event::{EventKind, VoidStep};
 use crate::domain::id::{AttemptId, CriterionId, ExecutorId, ItemId, StepKey, WorkflowName};
 use crate::domain::schedule::{Answer, Hold, Schedule};
+use crate::domain::state::AttemptState;
 use crate::domain::transition::ItemPhase;
 use crate::domain::workflow::Workflow;
-use crate::ledger::{ItemFold, Ledger, Receipt};
+use crate::ledger::{Direction, ItemFold, Ledger, LedgerError, Receipt, Snapshot};
+use crate::report;
 
 /// Runs the verb.
 pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
@@ -70,6 +73,7 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Verify(args) => verify::run(args, session),
         Command::Correct(args) => correct::run(args, session),
         Command::Key(args) => key::run(args, session),
+        Command::Policy(args) => policy::run(args, session),
         Command::Workflow(args) => workflow::run(args, session, ui),
         Command::Schema(args) => schema::run(args, session),
         Command::Config(args) => config::run(args, session),
@@ -281,6 +285,53 @@ fn onwards(item: &ItemId, open: &Open, asks: &Asks<'_>) -> Vec<Next> {
         return vec![resolve_blocker(item, blocker).note("once it is gone")];
     }
     vec![next(["status", item.as_str()])]
+}
+
+/// Whether people said yes or no at a gate of the item.
+fn gate_spoke(fold: &ItemFold) -> bool {
+    let spoke = |attempt: &AttemptState| !attempt.approvals.is_empty() || attempt.end.is_some();
+    let mut steps = fold.workflow.steps().iter().zip(&fold.state.steps);
+    // A gate of an earlier version is known by its attempts, which nobody claimed.
+    let mut parked = fold.state.parked.values().flat_map(|state| &state.attempts);
+    steps.any(|(step, state)| step.is_gate() && state.attempts.iter().any(spoke))
+        || parked.any(|attempt| attempt.claim.is_none() && spoke(attempt))
+}
+
+/// What the item's gates asked for beside their decisions. Only those are read, and nothing where
+/// no gate spoke.
+fn follow_ups(
+    snapshot: &Snapshot<'_>,
+    fold: &ItemFold,
+) -> Result<Vec<report::FollowUpReport>, LedgerError> {
+    if !gate_spoke(fold) {
+        return Ok(Vec::new());
+    }
+    let mut events = Vec::new();
+    for entry in snapshot.item_history(&fold.state.id, Direction::OldestFirst)? {
+        let entry = entry?;
+        if matches!(entry.named.kind, EventKind::GateApproved | EventKind::GateRejected) {
+            events.push(snapshot.read(&entry)?.event);
+        }
+    }
+    Ok(report::follow_ups(&events))
+}
+
+/// One line for each follow-up, at most some of them.
+fn follow_up_rows(asked: &[report::FollowUpReport], most: usize) -> Vec<Line> {
+    let all: Vec<_> =
+        asked.iter().flat_map(|one| one.to_do.iter().map(move |to_do| (one, to_do))).collect();
+    let mut rows: Vec<Line> = all
+        .iter()
+        .take(most)
+        .map(|(one, to_do)| {
+            let what = format!("{} ({} by {})", short(to_do, 160), one.gate, one.by);
+            Line::Row(vec!["follow-up".into(), what])
+        })
+        .collect();
+    if all.len() > most {
+        rows.push(Line::Row(vec!["follow-up".into(), format!("and {} more", all.len() - most)]));
+    }
+    rows
 }
 
 /// The attempts that an act took from their holders.

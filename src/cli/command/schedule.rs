@@ -21,9 +21,10 @@ pub(super) fn run(args: &ScheduleArgs, session: &Session) -> Result<Reply, Failu
     let snapshot = ledger.snapshot().map_err(fail)?;
     let fold = snapshot.known_item(&item).map_err(fail)?;
     // The schedule is the item's own; what policy says of its claims is said beside it.
-    let by_policy = awaits_policy(snapshot.ledger().map_err(fail)?, &fold.state);
+    let policy = snapshot.ledger().map_err(fail)?;
+    let by_policy = awaits_policy(policy, &fold.state);
     let by_policy = by_policy.then(|| format!("nobody may claim {item}: {POLICY_REASON}"));
-    let doc = ScheduleDoc::of(&fold.workflow, &fold.state);
+    let doc = ScheduleDoc::of(&fold.workflow, &fold.state).under(policy, &fold.workflow);
     if args.matrix {
         let include = doc
             .ready_steps
@@ -65,7 +66,7 @@ pub(super) fn run(args: &ScheduleArgs, session: &Session) -> Result<Reply, Failu
             format!("◆ {}", gate.key),
             "decide".into(),
             gate.attempt_id.to_string(),
-            format!("{} of {} approvals", gate.approvals, gate.quorum),
+            format!("{} of {} approvals", gate.approvals, gate.quorum.unwrap_or(1)),
         ];
         reply.lines.push(Line::Row(cells.to_vec()));
     }

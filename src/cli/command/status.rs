@@ -11,7 +11,7 @@ use super::super::view::{
     HolderView, ItemView, PortfolioItem, PortfolioView, StoppedItem, WhyNotFact, WhyNotView,
 };
 use super::which::Which;
-use super::{Asks, Open, impact, listed, names, onwards};
+use super::{Asks, Open, follow_up_rows, impact, listed, names, onwards};
 use crate::domain::decide::{POLICY_REASON, ReviewPolicy, awaits_policy};
 use crate::domain::id::{ItemId, StepKey};
 use crate::domain::refusal::Refusal;
@@ -67,14 +67,18 @@ pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
     let item: ItemId = given.parse()?;
     let fail = |error| session.ledger_failure(&error);
     let fold = snapshot.known_item(&item).map_err(fail)?;
-    let by_policy = awaits_policy(snapshot.ledger().map_err(fail)?, &fold.state);
+    let policy = snapshot.ledger().map_err(fail)?;
+    let by_policy = awaits_policy(policy, &fold.state);
     let asks = Asks::reading(&ledger, session);
     match (&args.why_not, &args.impact) {
         (Some(step), _) => why_not(&fold, step, by_policy, &asks),
         (None, Some(step)) => impact::reply(&fold, step, &asks),
         (None, None) => {
             let survivor = snapshot.survivor(&fold).map_err(fail)?;
-            Ok(one(&fold, survivor, by_policy, &asks))
+            let mut report =
+                report::item(&fold.workflow, &fold.state).under(policy, &fold.workflow);
+            report.follow_ups = super::follow_ups(&snapshot, &fold).map_err(fail)?;
+            Ok(one(&fold, report, survivor, by_policy, &asks))
         }
     }
 }
@@ -304,9 +308,14 @@ fn compare(a: &Row, b: &Row, sort: SortArg) -> std::cmp::Ordering {
 
 /// Shows one item; `survivor` is where it lives on in the end, `by_policy` that it waits for a
 /// review that nobody asked for by name.
-fn one(fold: &ItemFold, survivor: Option<ItemId>, by_policy: bool, asks: &Asks<'_>) -> Reply {
+fn one(
+    fold: &ItemFold,
+    report: ItemReport,
+    survivor: Option<ItemId>,
+    by_policy: bool,
+    asks: &Asks<'_>,
+) -> Reply {
     let session = asks.session;
-    let report = report::item(&fold.workflow, &fold.state);
     let mut reply = Reply::new("status", &ItemView { item: report.clone() });
     reply.quiet = format!("{}\t{}\n", report.work_item_id, report.status);
     let round = if report.round > 1 { format!(", round {}", report.round) } else { String::new() };
@@ -335,6 +344,7 @@ fn one(fold: &ItemFold, survivor: Option<ItemId>, by_policy: bool, asks: &Asks<'
         let what = format!("{}: {}", count(report.rework.count, "time"), reworked(&report));
         reply.lines.push(Line::Row(vec!["rework".into(), what]));
     }
+    reply.lines.extend(follow_up_rows(&report.follow_ups, 5));
     if !report.linked.is_empty() {
         reply.lines.push(Line::Row(vec!["related".into(), listed(&report.linked)]));
     }
@@ -512,6 +522,14 @@ fn step_rows(lines: &mut Vec<Line>, report: &ItemReport, session: &Session) {
             detail.push(format!("{attempt}, held {}", span((now - at).num_seconds())));
             if let Some(until) = step.lease_until {
                 detail.push(format!("lease until {}", clock(until, now, &session.config)));
+            }
+        }
+        if let (Some(quorum), "open") = (step.quorum, step.state.as_str()) {
+            let said = step.attempts.last().map_or(&[][..], |attempt| &attempt.approvals);
+            if quorum > 1 || !said.is_empty() {
+                let by =
+                    if said.is_empty() { String::new() } else { format!(" ({})", listed(said)) };
+                detail.push(format!("{} of {quorum} approvals{by}", said.len()));
             }
         }
         if step.round > 1 {

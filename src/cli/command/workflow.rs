@@ -11,7 +11,7 @@ use super::names;
 use crate::domain::event::WorkflowRef;
 use crate::domain::id::{ItemId, StepKey, WorkflowName};
 use crate::domain::refusal::Refusal;
-use crate::domain::workflow::{GateKind, Step, Workflow};
+use crate::domain::workflow::{Step, Workflow};
 use crate::ops;
 use crate::plan::PlanOptions;
 use crate::report;
@@ -192,18 +192,15 @@ fn facts(workflow: &Workflow, at: usize) -> Vec<String> {
         });
     }
     if let Some(gate) = &definition.gate {
-        let kind = match gate.kind {
-            GateKind::Review => "review",
-            GateKind::Release => "release",
-        };
+        let kind = gate.kind.word();
         let who = match &gate.approvers {
             Some(approvers) => {
                 let mut who: Vec<String> =
                     approvers.roles.iter().map(|role| format!("role {role}")).collect();
                 who.extend(approvers.ids.iter().map(ToString::to_string));
-                format!("{} of {}", gate.quorum(), who.join(", "))
+                format!("{} of {}", gate.quorum.unwrap_or(1), who.join(", "))
             }
-            None => format!("{} of anybody", gate.quorum()),
+            None => format!("{} of anybody", gate.quorum.unwrap_or(1)),
         };
         let back = gate.reject_to.as_ref().map(|to| format!(", rejects to {to}"));
         facts.push(format!("{kind}: {who}{}", back.unwrap_or_default()));

@@ -6,9 +6,10 @@ use super::super::event::{EventData, GateApproved, GateRejected};
 use super::super::id::{Digest, PrincipalId, RoleName, StepKey};
 use super::super::refusal::Refusal;
 use super::super::schedule::{Answer, Hold, direct_blockers};
-use super::super::state::{ItemState, Standing};
+use super::super::state::{Done, ItemState, Standing};
 use super::super::transition::AttemptPhase;
 use super::super::workflow::{GateDefinition, SelfReview, Workflow};
+use super::policy::{Admission, GateRules, admitted, members};
 use super::rework::{self, void_set};
 use super::{Decided, LINKS, Room, Unchanged, link, outcome, text};
 
@@ -32,11 +33,12 @@ pub struct RejectGate {
     pub follow_ups: Vec<String>,
 }
 
-/// How a principal comes to be allowed to decide.
+/// How a principal comes to be allowed to decide, and how many have to.
 struct Admitted {
     role: Option<RoleName>,
     role_unchecked: bool,
     self_review: bool,
+    quorum: u32,
 }
 
 pub(super) fn approve(room: &Room<'_>, ask: &ApproveGate) -> Result<Decided, Refusal> {
@@ -59,15 +61,14 @@ pub(super) fn approve(room: &Room<'_>, ask: &ApproveGate) -> Result<Decided, Ref
         .map(|approval| &approval.principal)
         .collect();
     let count = |yes: &BTreeSet<_>| u32::try_from(yes.len()).unwrap_or(u32::MAX);
-    if !yes.insert(principal) {
-        return Ok(Decided::Unchanged(Unchanged::Approved {
-            attempt,
-            approvals: count(&yes),
-            quorum: gate.quorum(),
-        }));
-    }
-    let (approvals, quorum) = (count(&yes), gate.quorum());
+    let again = !yes.insert(principal);
+    let (approvals, quorum) = (count(&yes), admitted.quorum);
     let decided = approvals >= quorum;
+    // A quorum that policy lowered since is reached by those who said yes before: one of them
+    // says it again, and that is the approval that decides.
+    if again && !decided {
+        return Ok(Decided::Unchanged(Unchanged::Approved { attempt, approvals, quorum }));
+    }
     let summary =
         if decided { ask.reason.clone() } else { format!("{approvals} of {quorum} approvals") };
     let fact = room.fact(
@@ -140,11 +141,13 @@ fn approved_before(room: &Room<'_>, key: &StepKey) -> Option<Unchanged> {
     let gate = room.workflow.steps()[at].definition.gate.as_ref()?;
     let attempt = room.state.steps[at].current()?;
     let principal = &room.moment.actor.principal;
-    let said = attempt.approvals.iter().any(|approval| approval.principal == *principal);
-    (attempt.phase == AttemptPhase::Approved && said).then(|| Unchanged::Approved {
-        attempt: room.current(at),
-        approvals: u32::try_from(attempt.approvals.len()).unwrap_or(u32::MAX),
-        quorum: gate.quorum(),
+    let yes: BTreeSet<&PrincipalId> =
+        attempt.approvals.iter().map(|approval| &approval.principal).collect();
+    let approvals = u32::try_from(yes.len()).unwrap_or(u32::MAX);
+    (attempt.phase == AttemptPhase::Approved && yes.contains(principal)).then(|| {
+        // It passed by what was asked then, whatever is asked now.
+        let quorum = GateRules::of(room.ledger, gate).quorum.min(approvals);
+        Unchanged::Approved { attempt: room.current(at), approvals, quorum }
     })
 }
 
@@ -193,41 +196,24 @@ fn pending<'a>(room: &Room<'a>, key: &StepKey) -> Result<(usize, &'a GateDefinit
 fn admit(room: &Room<'_>, at: usize, gate: &GateDefinition) -> Result<Admitted, Refusal> {
     let principal = &room.moment.actor.principal;
     let step = &room.workflow.steps()[at].key;
-    let (mut role, mut role_unchecked) = (None, false);
-    if let Some(approvers) = &gate.approvers
-        && !(approvers.ids.is_empty() && approvers.roles.is_empty())
-        && !approvers.ids.contains(principal)
-    {
-        let member = |r: &&RoleName| match room.ledger.role_members(r.as_str()) {
-            None => true,
-            Some(members) => members.iter().any(|member| member == principal.as_str()),
-        };
-        match approvers.roles.iter().find(member) {
-            Some(found) => {
-                role_unchecked = room.ledger.role_members(found.as_str()).is_none();
-                role = Some(found.clone());
-            }
-            None => {
-                return Err(Refusal::NotApprover {
-                    item: room.item(),
-                    step: step.clone(),
-                    principal: principal.clone(),
-                    ids: approvers.ids.clone(),
-                    roles: approvers.roles.clone(),
-                });
-            }
-        }
-    }
-    let worked_on = (0..at).find(|&lower| {
-        let state = &room.state.steps[lower];
-        state.is_done()
-            && state
-                .current()
-                .and_then(|attempt| attempt.claim.as_ref())
-                .is_some_and(|claim| claim.principal == *principal)
-    });
+    let rules = GateRules::of(room.ledger, gate);
+    let (ids, roles) = match &gate.approvers {
+        Some(approvers) => (approvers.ids.as_slice(), approvers.roles.as_slice()),
+        None => (&[][..], &[][..]),
+    };
+    let Some(Admission { role, role_unchecked }) = admitted(room.ledger, principal, ids, roles)
+    else {
+        return Err(Refusal::NotApprover {
+            item: room.item(),
+            step: step.clone(),
+            principal: principal.clone(),
+            ids: ids.to_vec(),
+            roles: members(room.ledger, roles),
+        });
+    };
+    let worked_on = (0..at).find(|&lower| worker(room, lower) == Some(principal));
     if let Some(worked_on) = worked_on
-        && gate.self_review() == SelfReview::Refused
+        && rules.self_review == SelfReview::Refused
     {
         return Err(Refusal::SelfReview {
             item: room.item(),
@@ -236,7 +222,25 @@ fn admit(room: &Room<'_>, at: usize, gate: &GateDefinition) -> Result<Admitted, 
             worked_on: room.workflow.steps()[worked_on].key.clone(),
         });
     }
-    Ok(Admitted { role, role_unchecked, self_review: worked_on.is_some() })
+    let self_review = worked_on.is_some();
+    Ok(Admitted { role, role_unchecked, self_review, quorum: rules.quorum })
+}
+
+/// Whose work a step in force is, under whatever key it was done.
+fn worker<'a>(room: &'a Room<'_>, at: usize) -> Option<&'a PrincipalId> {
+    let mut state = &room.state.steps[at];
+    // A step is carried at most once a migration.
+    for _ in 0..room.state.migrations.len() {
+        let Some(carried) = &state.carried else { break };
+        let here = || room.workflow.position(&carried.from).map(|at| &room.state.steps[at]);
+        state = room.state.parked.get(&carried.from).or_else(here)?;
+    }
+    // What was skipped or imported is nobody's work, whatever came of it in earlier rounds.
+    if !matches!(room.state.steps[at].standing(), Standing::Done(Done::Completed | Done::Carried)) {
+        return None;
+    }
+    let done = state.attempts.iter().rev().find(|a| a.phase == AttemptPhase::Completed)?;
+    done.claim.as_ref().map(|claim| &claim.principal)
 }
 
 /// What the gate decides about: the completions of the steps it directly waits for.

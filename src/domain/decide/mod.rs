@@ -10,6 +10,7 @@ mod gate;
 mod key;
 mod migrate;
 mod owner;
+mod policy;
 mod register;
 mod resume;
 mod review;
@@ -38,6 +39,7 @@ pub use gate::{ApproveGate, RejectGate, gate_digest};
 pub use key::{AddKey, KeyAsk, KeyWorld, RevokeKey, decide_key};
 pub use migrate::{Fate, Migrate, RollBack, fates};
 pub use owner::TransferOwner;
+pub use policy::{Admission, GateRules, PolicyKey, SetPolicy, decide_policy, may_integrate};
 pub use register::Register;
 pub use resume::{Resume, verify_again};
 pub use review::{
@@ -199,6 +201,8 @@ pub enum Unchanged {
     KeyAdded { fingerprint: Fingerprint },
     /// The key was revoked before.
     KeyRevoked { fingerprint: Fingerprint },
+    /// The policy has this value already, or had none.
+    Policy { key: String },
 }
 
 /// Judges an ask against the world.
