@@ -157,7 +157,7 @@ verbs! {
     /// Set the rules of the whole ledger, and look at them
     #[command(subcommand)]
     below Policy "policy" PolicyCommand,
-    /// Look at a workflow
+    /// Look at workflows; publish, compare and retire their versions
     #[command(subcommand)]
     below Workflow "workflow" WorkflowCommand,
     /// Print the JSON Schemas of everything written and answered
@@ -1172,6 +1172,64 @@ pub(super) enum WorkflowCommand {
     Show(WorkflowArgs),
     /// Print the step graph as Mermaid
     Graph(WorkflowArgs),
+    /// Make a version available, for ever the same
+    Publish(PublishArgs),
+    /// List every version: published, in effect, retired, and the items on it
+    List,
+    /// Say what differs between two versions
+    Diff(DiffArgs),
+    /// Print publications and retirements, with who, why and what they mean
+    Log(VersionsLogArgs),
+    /// End a version: no new items start on it, those on it go on
+    Retire(RetireArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal workflow publish checkout.yaml --reason \"an audit step\" --impact \"two days longer\" --dry-run\n  stepseal workflow publish checkout.yaml --reason \"an audit step\" --impact \"two days longer\"\n\nA published version never changes: raise `version` in the file for another content. Items in flight\nstay on the version they are on until they are migrated. From when to when new items may start on\na version stands in the file (`effective`)."
+)]
+pub(super) struct PublishArgs {
+    /// A workflow file in YAML, TOML or JSON; - is stdin
+    #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    pub file: String,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who or what will notice
+    #[arg(long, value_name = "TEXT")]
+    pub impact: String,
+    /// Show what differs and which items are in flight; record nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal workflow diff checkout@1 checkout@2\n  stepseal workflow diff checkout checkout.yaml\n\nSteps are compared by key: what came, went and changed, field by field, where a step moved among\nthe others, and what it waits for. Numbers of steps and lines of files are not compared."
+)]
+pub(super) struct DiffArgs {
+    /// A file, or a published NAME or NAME@VERSION
+    #[arg(value_name = "BEFORE", add = suggest::workflow_files())]
+    pub before: String,
+    #[arg(value_name = "AFTER", add = suggest::workflow_files())]
+    pub after: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VersionsLogArgs {
+    /// One workflow, or one version of it
+    #[arg(value_name = "NAME[@VERSION]", add = suggest::workflows())]
+    pub workflow: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  stepseal workflow retire checkout@1 --reason \"the audit step is needed\""
+)]
+pub(super) struct RetireArgs {
+    #[arg(value_name = "NAME@VERSION", add = suggest::workflows())]
+    pub workflow: String,
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 #[derive(Debug, Args)]

@@ -294,11 +294,13 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
             .then(next(["workflow", "show"]).with([format!("{name}@{version}")])),
         Refusal::UnknownWorkflow { name, version } => failure
             .data(json!({ "workflow": name, "version": version }))
-            .note("a workflow is published by the first item delegated on its file")
-            .then(next(["delegate", "--plan", "FILE", "--dry-run"])),
-        Refusal::WorkflowRetired { name, version } => {
-            failure.data(json!({ "workflow": name, "version": version }))
-        }
+            .note("a file is published by `workflow publish`, or by the first item delegated on it")
+            .then(next(["workflow", "list"])),
+        Refusal::WorkflowRetired { name, version } => failure
+            .data(json!({ "workflow": name, "version": version }))
+            .note("a version does not come back: publish a new one, or use another")
+            .then(next(["workflow", "log", name.as_str()]))
+            .then(next(["workflow", "list"])),
         Refusal::NotEffective { name, version, from, to } => {
             if let Some(from) = from {
                 failure = failure.fact("from", from.to_rfc3339());
@@ -306,7 +308,9 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
             if let Some(to) = to {
                 failure = failure.fact("to", to.to_rfc3339());
             }
-            failure.data(json!({ "workflow": name, "version": version, "from": from, "to": to }))
+            failure
+                .data(json!({ "workflow": name, "version": version, "from": from, "to": to }))
+                .then(next(["workflow", "list"]))
         }
         Refusal::Held { item, step, attempt, by, since, lease_until, other } => {
             let lease = match lease_until {

@@ -14,7 +14,7 @@ use crate::domain::id::{
     SshKey, StepKey, WorkflowName,
 };
 use crate::domain::metrics::{AttemptFlow, Flow, ItemFlow, Series, StepFlow, WorkflowFlow};
-use crate::report::{BlockerReport, BriefReport, ItemReport, TransferReport};
+use crate::report::{BlockerReport, BriefReport, ItemReport, TransferReport, WorkflowDiff};
 
 /// What every answer has around its own fields.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -696,6 +696,92 @@ views! {
         steps: Vec<DryStepView>,
     }
 
+    /// `workflow publish`.
+    PublishView {
+        name: WorkflowName,
+        version: u32,
+        sha256: Digest,
+        /// `published`, `unchanged` or `dry-run`.
+        outcome: String,
+        /// What differs from the version before; null where this is the first.
+        diff: Option<WorkflowDiff>,
+        /// Open items on older versions.
+        in_flight: Vec<InFlightView>,
+        stopped: Vec<StoppedItem>,
+        commit: Option<String>,
+    }
+
+    /// An open item on an older version.
+    InFlightView {
+        work_item_id: ItemId,
+        version: u32,
+        status: String,
+    }
+
+    /// `workflow retire`.
+    RetireView {
+        name: WorkflowName,
+        version: u32,
+        /// `retired` or `unchanged`.
+        outcome: String,
+        /// Open items on it; they go on.
+        in_flight: Vec<ItemId>,
+        stopped: Vec<StoppedItem>,
+        commit: Option<String>,
+    }
+
+    /// `workflow list`.
+    WorkflowListView {
+        /// By name and version.
+        versions: Vec<VersionView>,
+        stopped: Vec<StoppedItem>,
+    }
+
+    /// One published version.
+    VersionView {
+        name: WorkflowName,
+        version: u32,
+        sha256: Digest,
+        title: Option<String>,
+        /// `in-use`, `not-yet`, `ended` or `retired`, for new items.
+        state: String,
+        published_at: DateTime<Utc>,
+        published_by: PrincipalId,
+        effective_from: Option<DateTime<Utc>>,
+        effective_to: Option<DateTime<Utc>>,
+        retired_at: Option<DateTime<Utc>>,
+        retired_by: Option<PrincipalId>,
+        items: usize,
+        open: usize,
+    }
+
+    /// `workflow log`.
+    WorkflowLogView {
+        /// Oldest first.
+        events: Vec<VersionEvent>,
+    }
+
+    /// A publication or a retirement.
+    VersionEvent {
+        name: WorkflowName,
+        version: u32,
+        /// `published` or `retired`.
+        event: String,
+        at: DateTime<Utc>,
+        by: PrincipalId,
+        /// Null where an item brought it.
+        reason: Option<String>,
+        impact: Option<String>,
+        effective_from: Option<DateTime<Utc>>,
+        effective_to: Option<DateTime<Utc>>,
+        event_id: EventId,
+    }
+
+    /// `workflow diff`.
+    WorkflowDiffView {
+        diff: WorkflowDiff,
+    }
+
     /// `workflow graph`.
     GraphView {
         mermaid: String,
@@ -829,6 +915,11 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "policy-show" PolicyShowView,
         "policy-log" PolicyLogView,
         "workflow" WorkflowView,
+        "workflow-publish" PublishView,
+        "workflow-retire" RetireView,
+        "workflow-list" WorkflowListView,
+        "workflow-log" WorkflowLogView,
+        "workflow-diff" WorkflowDiffView,
         "graph" GraphView,
         "schema" SchemaListView,
         "config" ConfigView,

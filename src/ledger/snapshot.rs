@@ -15,8 +15,8 @@ use super::store::Store;
 use super::tree;
 use crate::artifact::{self, BusyDoc, HANDOFF, LEDGER_FOLDER, LedgerDoc, Mark, WORKFLOWS};
 use crate::domain::decide::{
-    Ask, Decided, KeyAsk, KeyWorld, LiveClaim, OtherItem, SetPolicy, World, decide, decide_key,
-    decide_policy,
+    Ask, Decided, KeyAsk, KeyWorld, LiveClaim, OtherItem, SetPolicy, WorkflowAsk, World, decide,
+    decide_key, decide_policy, decide_workflow,
 };
 use crate::domain::event::WorkflowRef;
 use crate::domain::id::{ExecutorId, ItemId, WorkflowName};
@@ -441,6 +441,18 @@ impl<'l> Snapshot<'l> {
     /// The refusal, or a bad file of the ledger's own.
     pub fn decide_policy(&self, ask: &SetPolicy, moment: &Moment) -> Result<Decided, LedgerError> {
         Ok(decide_policy(self.ledger()?, ask, moment)?)
+    }
+
+    /// Judges an ask about versions of workflows against this state.
+    ///
+    /// # Errors
+    /// The refusal, or a bad file of the ledger's own.
+    pub fn decide_workflow(
+        &self,
+        ask: &WorkflowAsk,
+        moment: &Moment,
+    ) -> Result<Decided, LedgerError> {
+        Ok(decide_workflow(self.ledger()?, ask, moment)?)
     }
 
     /// An item's events in order, as they stand in the tree.

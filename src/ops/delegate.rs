@@ -9,6 +9,7 @@ use crate::domain::event::{ImportedStep, PlanRef, WorkflowRef};
 use crate::domain::id::{ItemId, PrincipalId, StepKey, WorkflowName};
 use crate::domain::moment::Moment;
 use crate::domain::refusal::Refusal;
+use crate::domain::state::LedgerState;
 use crate::domain::workflow::{Workflow, WorkflowDefinition, builtin_default};
 use crate::ledger::{ItemFold, Ledger, LedgerError, Receipt, Snapshot, Verdict};
 use crate::plan::PlanDraft;
@@ -67,7 +68,7 @@ pub fn delegate(
         let known = snapshot.item(&ask.item)?;
         let (workflow, bytes) = match &known {
             Some(fold) => (Arc::clone(&fold.workflow), None),
-            None => resolve(snapshot, ask)?,
+            None => resolve(snapshot, ask, moment)?,
         };
         let reference = &workflow.reference;
         let path = workflow_path(&reference.name, reference.version);
@@ -131,10 +132,11 @@ fn other_gates(fold: &ItemFold, draft: &PlanDraft) -> Option<Vec<StepKey>> {
 fn resolve(
     snapshot: &Snapshot<'_>,
     ask: &Delegation,
+    moment: &Moment,
 ) -> Result<(Arc<Workflow>, Option<Vec<u8>>), LedgerError> {
     let state = snapshot.ledger()?;
     let Some((draft, _)) = &ask.plan else {
-        return published_or_builtin(snapshot, ask);
+        return published_or_builtin(snapshot, ask, moment);
     };
     let mut definition = draft.definition.clone();
     if !draft.format.is_native() {
@@ -159,11 +161,9 @@ fn resolve(
 fn published_or_builtin(
     snapshot: &Snapshot<'_>,
     ask: &Delegation,
+    moment: &Moment,
 ) -> Result<(Arc<Workflow>, Option<Vec<u8>>), LedgerError> {
     let state = snapshot.ledger()?;
-    let in_use = |name: &WorkflowName| {
-        state.versions(name).filter(|(_, w)| !w.retired).map(|(version, _)| version).next_back()
-    };
     let builtin = builtin_default();
     let (name, version) = match &ask.workflow {
         Some((name, version)) => (name.clone(), *version),
@@ -177,7 +177,10 @@ fn published_or_builtin(
             }
         }
     };
-    let version = version.or_else(|| in_use(&name));
+    let version = match version {
+        Some(version) => Some(version),
+        None => newest(snapshot, state, &name, moment)?,
+    };
     let published = version.and_then(|version| {
         state.workflows.get(&(name.clone(), version)).map(|published| (version, published))
     });
@@ -195,6 +198,26 @@ fn published_or_builtin(
         }
         None => Err(Refusal::UnknownWorkflow { name, version }.into()),
     }
+}
+
+/// The version that an item of a name starts on: the newest that is in use and in effect now,
+/// else the newest in use, else the newest, so that a refusal says why.
+fn newest(
+    snapshot: &Snapshot<'_>,
+    state: &LedgerState,
+    name: &WorkflowName,
+    moment: &Moment,
+) -> Result<Option<u32>, LedgerError> {
+    let mut in_use = None;
+    for (version, published) in state.versions(name).rev().filter(|(_, known)| !known.retired) {
+        let sha256 = published.sha256.clone();
+        let workflow = snapshot.workflow(&WorkflowRef { name: name.clone(), version, sha256 })?;
+        if workflow.effective.as_ref().is_none_or(|effective| effective.holds(moment.now())) {
+            return Ok(Some(version));
+        }
+        in_use = in_use.or(Some(version));
+    }
+    Ok(in_use.or_else(|| state.versions(name).next_back().map(|(version, _)| version)))
 }
 
 /// Validates a definition that a reader has validated before.

@@ -4,6 +4,7 @@
 //! in another legal order read the same (L4).
 
 mod charts;
+mod diff;
 mod flow;
 mod html;
 mod item;
@@ -13,6 +14,7 @@ mod mermaid;
 mod table;
 mod text;
 
+pub use diff::{FieldChange, Neighbours, StepChange, WorkflowDiff, diff};
 pub use flow::{attempt_table, item_table, portfolio_table, step_table, workflow_table};
 pub use html::{Asked, Detail, Page, Told, page};
 pub use item::{

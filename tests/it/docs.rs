@@ -166,6 +166,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/exit-codes.md",
         "docs/recovery.md",
         "docs/install.md",
+        "docs/migration.md",
         "docs/plans.md",
         "docs/deciding.md",
         "docs/policy.md",

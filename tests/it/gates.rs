@@ -13,7 +13,7 @@ use stepseal::domain::state::{Done, LedgerState, Standing};
 use stepseal::domain::workflow::{GateKind, SelfReview, StepDefinition};
 
 use crate::domain_kit::{
-    ITEM, Play, Shape as _, approve, gate, id, key, moment_at, person, reject, who, work,
+    ITEM, Play, Shape as _, approve, gate, id, key, moment_at, person, reject, version, who, work,
 };
 
 /// An item whose gate `ok` people may decide now; `build` was done by principal `maker`.
@@ -211,6 +211,24 @@ fn a_later_approval_never_rewrites_an_earlier_one_and_rounds_start_over() {
     assert_eq!((yes(0), yes(1)), (vec!["ann"], vec!["bob", "ann"]));
     assert!(play.log.iter().any(|recorded| recorded.bytes == first.bytes));
     assert_eq!(attempts[0].approvals[0].event.sha256, first.sha256);
+}
+
+#[test]
+fn whose_work_it_is_stays_known_under_another_key() {
+    let mut play = at_the_gate(gate("ok").release());
+    let second = version(2, vec![work("make"), gate("ok").release(), work("after")]);
+    play.versions.push(std::sync::Arc::clone(&second));
+    let ask = Ask::Migrate(Box::new(stepseal::domain::decide::Migrate {
+        to: stepseal::domain::workflow::Workflow::clone(&second),
+        map: vec![(key("build"), key("make"))],
+        drop: Vec::new(),
+        release_claims: false,
+        reason: "a better word".into(),
+    }));
+    play.does(&who("ann"), &ask);
+    let refused = play.refuses(&person("elsewhere", "maker"), &approve("ok"));
+    assert!(matches!(refused, Refusal::SelfReview { worked_on, .. } if worked_on == key("make")));
+    assert_eq!(told(&mut play, "ann"), Told::Passed(1, 1));
 }
 
 #[test]

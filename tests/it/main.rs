@@ -57,3 +57,4 @@ mod tamper_matrix;
 mod terminal;
 mod transcript;
 mod transitions;
+mod versions;

@@ -223,6 +223,13 @@ fn people(room: &Room, said: &mut BTreeMap<&'static str, Value>) {
     say("cli.policy-show", "policy show");
     say("cli.policy", "policy unset role.lead --reason gone");
     say("cli.policy-log", "policy log");
+    say("cli.workflow-publish", "workflow publish plan.yaml --reason first --impact none");
+    room.write("next.yaml", &PLAN.replace("name: small", "name: small\nversion: 2\ntitle: Next"));
+    say("cli.workflow-diff", "workflow diff small@1 next.yaml");
+    say("cli.workflow-publish", "workflow publish next.yaml --reason title --impact none");
+    say("cli.workflow-retire", "workflow retire small@2 --reason never");
+    say("cli.workflow-list", "workflow list");
+    say("cli.workflow-log", "workflow log");
 }
 
 /// A key is added, another joins and is revoked.

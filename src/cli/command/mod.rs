@@ -28,6 +28,7 @@ mod schema;
 mod status;
 mod step;
 mod verify;
+mod versions;
 mod which;
 mod workflow;
 

@@ -1,15 +1,16 @@
-//! `workflow show`, `workflow graph`: look at a file or at a published version.
+//! `workflow`: look at a file or at a published version; what is asked of versions is in
+//! `versions`.
 
 use super::super::Reply;
-use super::super::args::{WorkflowArgs, WorkflowCommand};
+use super::super::args::WorkflowCommand;
 use super::super::error::{self, Failure, next};
 use super::super::session::Session;
 use super::super::ui::{Line, Ui, count, plain, short};
 use super::super::view::{GraphView, WorkflowView};
 use super::delegate::{dry_steps, read_plan};
-use super::names;
+use super::{names, versions, workflow_name};
 use crate::domain::event::WorkflowRef;
-use crate::domain::id::{ItemId, StepKey, WorkflowName};
+use crate::domain::id::{ItemId, StepKey};
 use crate::domain::refusal::Refusal;
 use crate::domain::workflow::{Step, Workflow};
 use crate::ops;
@@ -17,8 +18,8 @@ use crate::plan::PlanOptions;
 use crate::report;
 
 /// A workflow, and where it was found.
-struct Found {
-    workflow: Workflow,
+pub(super) struct Found {
+    pub workflow: Workflow,
     /// The file; nothing for a published version.
     file: Option<String>,
 }
@@ -30,9 +31,14 @@ pub(super) fn run(
 ) -> Result<Reply, Failure> {
     match command {
         WorkflowCommand::Show(args) => {
-            let found = find(args, session, ui)?;
+            let found = find(&args.workflow, session, ui)?;
             Ok(show(&found))
         }
+        WorkflowCommand::Publish(args) => versions::publish(args, session, ui),
+        WorkflowCommand::Retire(args) => versions::retire(args, session),
+        WorkflowCommand::List => versions::list(session),
+        WorkflowCommand::Log(args) => versions::log(args, session),
+        WorkflowCommand::Diff(args) => versions::diff(args, session, ui),
         WorkflowCommand::Graph(args) => {
             let mermaid = match &args.work_item {
                 Some(item) => {
@@ -44,7 +50,7 @@ pub(super) fn run(
                         .map_err(|error| session.ledger_failure(&error))?;
                     report::graph(&fold.workflow, &report::item(&fold.workflow, &fold.state))
                 }
-                None => report::workflow_graph(&find(args, session, ui)?.workflow),
+                None => report::workflow_graph(&find(&args.workflow, session, ui)?.workflow),
             };
             let mut reply = Reply::new("graph", &GraphView { mermaid: mermaid.clone() });
             if !ui.json {
@@ -56,8 +62,7 @@ pub(super) fn run(
 }
 
 /// A file where there is one of that name, else a published version.
-fn find(args: &WorkflowArgs, session: &Session, ui: &Ui<'_>) -> Result<Found, Failure> {
-    let given = &args.workflow;
+pub(super) fn find(given: &str, session: &Session, ui: &Ui<'_>) -> Result<Found, Failure> {
     let looks_like_a_file = given.contains(['/', '\\']) || given.contains('.') || given == "-";
     if looks_like_a_file || session.environment.dir.join(given).exists() {
         let read = read_plan(given, session, &PlanOptions::default(), ui.err_color())?;
@@ -65,16 +70,7 @@ fn find(args: &WorkflowArgs, session: &Session, ui: &Ui<'_>) -> Result<Found, Fa
             .map_err(|error| session.ledger_failure(&error))?;
         return Ok(Found { workflow, file: Some(read.path) });
     }
-    let (name, version) = match given.split_once('@') {
-        Some((name, version)) => {
-            let number = version.parse::<u32>().map_err(|_| {
-                Failure::usage(format!("`{}` is no NAME@VERSION", given.escape_debug()))
-            })?;
-            (name, Some(number))
-        }
-        None => (given.as_str(), None),
-    };
-    let name: WorkflowName = name.parse()?;
+    let (name, version) = workflow_name(given)?;
     let ledger = session.ledger()?;
     let fail = |error| session.ledger_failure(&error);
     let snapshot = ledger.snapshot().map_err(fail)?;

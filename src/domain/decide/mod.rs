@@ -11,6 +11,7 @@ mod key;
 mod migrate;
 mod owner;
 mod policy;
+mod publish;
 mod register;
 mod resume;
 mod review;
@@ -40,6 +41,7 @@ pub use key::{AddKey, KeyAsk, KeyWorld, RevokeKey, decide_key};
 pub use migrate::{Fate, Migrate, RollBack, fates};
 pub use owner::TransferOwner;
 pub use policy::{Admission, GateRules, PolicyKey, SetPolicy, decide_policy, may_integrate};
+pub use publish::{PublishWorkflow, RetireWorkflow, WorkflowAsk, decide_workflow};
 pub use register::Register;
 pub use resume::{Resume, verify_again};
 pub use review::{
@@ -201,6 +203,10 @@ pub enum Unchanged {
     KeyAdded { fingerprint: Fingerprint },
     /// The key was revoked before.
     KeyRevoked { fingerprint: Fingerprint },
+    /// The version is published with this content.
+    Published { workflow: WorkflowRef },
+    /// The version was retired before.
+    Retired { workflow: WorkflowRef },
     /// The policy has this value already, or had none.
     Policy { key: String },
 }

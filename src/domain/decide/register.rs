@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use super::super::event::{
     Baseline, Event, EventData, ImportedState, ImportedStep, PlanRef, WorkItemRegistered,
-    WorkflowPublished,
 };
-use super::super::id::{Digest, ItemId, PrincipalId};
+use super::super::id::{ItemId, PrincipalId};
 use super::super::moment::Moment;
 use super::super::refusal::Refusal;
 use super::super::state::LedgerState;
 use super::super::workflow::{Effective, Workflow};
-use super::{Decided, POLICY_REASON, ReviewPolicy, Unchanged, World, outcome, review, text};
+use super::{
+    Decided, POLICY_REASON, ReviewPolicy, Unchanged, World, outcome, publish, review, text,
+};
 
 /// What an item starts from. The caller has compiled the workflow and knows whether its
 /// definition is in the ledger yet.
@@ -63,7 +64,7 @@ pub(super) fn decide(
     startable(world.ledger, &ask.workflow, moment)?;
     let mut facts = Vec::new();
     if let Some(path) = &ask.publish {
-        facts.push(published(&ask.workflow, path, moment));
+        facts.push(publish::published(&ask.workflow, path, None, moment));
     }
     let mut imported = BTreeSet::new();
     for step in &ask.imported {
@@ -122,54 +123,12 @@ pub(super) fn startable(
     moment: &Moment,
 ) -> Result<(), Refusal> {
     let (name, version) = (workflow.reference.name.clone(), workflow.reference.version);
-    match ledger.workflows.get(&(name.clone(), version)) {
-        Some(published) if published.retired => {
-            return Err(Refusal::WorkflowRetired { name, version });
-        }
-        Some(published) if published.sha256 != workflow.reference.sha256 => {
-            let latest = ledger.versions(&name).map(|(v, _)| v).next_back();
-            return Err(Refusal::VersionTaken { version, latest: latest.unwrap_or(version), name });
-        }
-        _ => {}
-    }
+    publish::same_content(ledger, &workflow.reference)?;
     match workflow.effective.clone() {
         Some(effective) if !effective.holds(moment.now()) => {
             let Effective { from, to } = effective;
             Err(Refusal::NotEffective { name, version, from, to })
         }
         _ => Ok(()),
-    }
-}
-
-fn published(workflow: &Workflow, path: &str, moment: &Moment) -> Event {
-    let reference = &workflow.reference;
-    let effective = workflow.effective.clone();
-    Event {
-        id: moment.event_id(0),
-        work_item_id: None,
-        workflow: Some(reference.clone()),
-        step: None,
-        attempt_id: None,
-        timestamp: moment.now(),
-        actor: moment.actor.clone(),
-        outcome: outcome(
-            "published",
-            format!("{}@{}: {} steps", reference.name, reference.version, workflow.steps().len()),
-        ),
-        next_action: "delegate items on it".into(),
-        baseline_integration: Baseline::Pre,
-        links: Vec::new(),
-        request: moment.request.clone(),
-        data: EventData::WorkflowPublished(WorkflowPublished {
-            name: reference.name.clone(),
-            version: reference.version,
-            sha256: Digest::clone(&reference.sha256),
-            path: path.to_owned(),
-            title: workflow.title.clone(),
-            reason: None,
-            impact: None,
-            effective_from: effective.as_ref().and_then(|e| e.from),
-            effective_to: effective.as_ref().and_then(|e| e.to),
-        }),
     }
 }
