@@ -187,6 +187,7 @@ impl Command {
                 | Self::Log(_)
                 | Self::Export(_)
                 | Self::Metrics(_)
+                | Self::Policy(_)
                 | Self::Workflow(_)
         )
     }

@@ -31,6 +31,8 @@ const READERS: &[&[&str]] = &[
     &["blocker", "list"],
     &["owner", "show", "A"],
     &["workflow", "show", "flow"],
+    &["workflow", "list"],
+    &["policy", "show"],
 ];
 
 /// An answer without what is said of now: hints.
@@ -95,6 +97,7 @@ fn what_acts_does_not_take_a_moment_of_the_past() {
         &["claim", "--work-item", "A", "--step", "design"][..],
         &["review", "flag", "--work-item", "A", "--reason", "twice"],
         &["owner", "transfer", "--work-item", "A", "--to", "bob", "--reason", "leave"],
+        &["policy", "set", "review", "off", "--reason", "no"],
         &["verify"],
         &["correct"],
         &["init"],
