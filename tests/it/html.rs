@@ -362,6 +362,13 @@ fn what_is_left_out_is_said_with_how_to_get_it() {
     assert!(table.contains("<th class=\"id\" scope=\"row\">N1</th>"), "no link to nowhere");
     let one = html(&room, &["N1"]);
     assert!(one.contains("<article id=\"item-n1\""));
+    // What is not over goes before what changed last.
+    for n in 2..=63 {
+        let item = format!("N{n}");
+        room.ok(&["cancel", "--work-item", &item, "--reason", "x", "--quiet"]);
+    }
+    let page = html(&room, &[]);
+    assert!(page.contains("<article id=\"item-n1\"") && !page.contains("<article id=\"item-n2\""));
     let none = html(&room, &["--label", "nobody's"]);
     sound(&none);
     assert!(none.contains("There are no items."), "{none}");
