@@ -3,10 +3,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Decided, Unchanged, answered, link, outcome, text};
-use crate::domain::event::{
-    ActorKeyAdded, ActorKeyRevoked, Baseline, Event, EventData, KeyRole, Link,
-};
+use super::{Decided, Unchanged, answered, ledger_fact, link, outcome, text};
+use crate::domain::event::{ActorKeyAdded, ActorKeyRevoked, EventData, KeyRole, Link};
 use crate::domain::id::{Fingerprint, PrincipalId, SshKey};
 use crate::domain::keys::{Key, Keyring, Standing};
 use crate::domain::moment::Moment;
@@ -207,19 +205,6 @@ fn fact(
     data: EventData,
     moment: &Moment,
 ) -> Decided {
-    Decided::Facts(vec![Event {
-        id: moment.event_id(0),
-        work_item_id: None,
-        workflow: None,
-        step: None,
-        attempt_id: None,
-        timestamp: moment.now(),
-        actor: moment.actor.clone(),
-        outcome: outcome(status, summary),
-        next_action: next_action.into(),
-        baseline_integration: Baseline::Pre,
-        links,
-        request: moment.request.clone(),
-        data,
-    }])
+    let outcome = outcome(status, summary);
+    Decided::Facts(vec![ledger_fact(None, outcome, next_action, links, data, moment)])
 }

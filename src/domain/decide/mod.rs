@@ -17,7 +17,7 @@ mod resume;
 mod review;
 mod rework;
 
-use super::event::{Event, EventData, Link, Outcome, StepRef, WorkflowRef};
+use super::event::{Baseline, Event, EventData, Link, Outcome, StepRef, WorkflowRef};
 use super::id::{
     AttemptId, ClaimId, CriterionId, ExecutorId, Fingerprint, ItemId, PrincipalId, RequestId,
     StepKey,
@@ -466,6 +466,32 @@ impl Room<'_> {
             request: self.moment.request.clone(),
             data,
         }
+    }
+}
+
+/// A fact that concerns no item, the only one of its command.
+fn ledger_fact(
+    workflow: Option<WorkflowRef>,
+    outcome: Outcome,
+    next_action: &str,
+    links: Vec<Link>,
+    data: EventData,
+    moment: &Moment,
+) -> Event {
+    Event {
+        id: moment.event_id(0),
+        work_item_id: None,
+        workflow,
+        step: None,
+        attempt_id: None,
+        timestamp: moment.now(),
+        actor: moment.actor.clone(),
+        outcome,
+        next_action: next_action.into(),
+        baseline_integration: Baseline::Pre,
+        links,
+        request: moment.request.clone(),
+        data,
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::event::{Baseline, Event, EventData, PolicyChanged};
+use super::super::event::{EventData, PolicyChanged};
 use super::super::id::{ItemId, PrincipalId, RoleName};
 use super::super::moment::Moment;
 use super::super::refusal::Refusal;
@@ -14,7 +14,7 @@ use super::super::state::LedgerState;
 use super::super::workflow::{GateDefinition, GateKind, SelfReview, nearest};
 use super::blocker::{BLOCKER_TYPES, BLOCKER_TYPES_POLICY};
 use super::review::REVIEW_POLICY;
-use super::{Decided, Unchanged, answered, flow, outcome, text};
+use super::{Decided, Unchanged, answered, flow, ledger_fact, outcome, text};
 
 /// What the key of a role's members begins with.
 const ROLE: &str = "role.";
@@ -257,26 +257,14 @@ pub fn decide_policy(
         [] => ("unset", format!("{} is not set any more", key.name())),
         value => ("set", format!("{} = {}", key.name(), flow::brief(&value.join(" ")))),
     };
-    Ok(Decided::Facts(vec![Event {
-        id: moment.event_id(0),
-        work_item_id: None,
-        workflow: None,
-        step: None,
-        attempt_id: None,
-        timestamp: moment.now(),
-        actor: moment.actor.clone(),
-        outcome: outcome(status, summary),
-        next_action: "decide by it".into(),
-        baseline_integration: Baseline::Pre,
-        links: Vec::new(),
-        request: moment.request.clone(),
-        data: EventData::PolicyChanged(PolicyChanged {
-            key: key.name(),
-            value,
-            reason: ask.reason.clone(),
-            impact: ask.impact.clone(),
-        }),
-    }]))
+    let data = EventData::PolicyChanged(PolicyChanged {
+        key: key.name(),
+        value,
+        reason: ask.reason.clone(),
+        impact: ask.impact.clone(),
+    });
+    let outcome = outcome(status, summary);
+    Ok(Decided::Facts(vec![ledger_fact(None, outcome, "decide by it", Vec::new(), data, moment)]))
 }
 
 /// What a gate asks for: as its workflow says, else as policy says now, else the default (G2).

@@ -1,14 +1,12 @@
 //! Versions of workflows: published for ever the same, and retired (FR-016, FR-022).
 
-use super::super::event::{
-    Baseline, Event, EventData, Link, WorkflowPublished, WorkflowRef, WorkflowRetired,
-};
+use super::super::event::{Event, EventData, WorkflowPublished, WorkflowRef, WorkflowRetired};
 use super::super::id::WorkflowName;
 use super::super::moment::Moment;
 use super::super::refusal::Refusal;
 use super::super::state::LedgerState;
 use super::super::workflow::Workflow;
-use super::{Decided, Unchanged, answered, link, outcome, text};
+use super::{Decided, Unchanged, answered, ledger_fact, link, outcome, text};
 
 /// What somebody asks of the versions of workflows.
 #[derive(Debug, Clone)]
@@ -98,9 +96,9 @@ fn retire(ledger: &LedgerState, ask: &RetireWorkflow, moment: &Moment) -> Result
     if known.retired {
         return Ok(Decided::Unchanged(Unchanged::Retired { workflow }));
     }
-    Ok(Decided::Facts(vec![fact(
-        workflow,
-        ("retired", format!("{name}@{version}: no new items")),
+    Ok(Decided::Facts(vec![ledger_fact(
+        Some(workflow),
+        outcome("retired", format!("{name}@{version}: no new items")),
         "delegate items on another version",
         vec![link("retires", &known.event)],
         EventData::WorkflowRetired(WorkflowRetired { name, version, reason: ask.reason.clone() }),
@@ -118,9 +116,9 @@ pub(super) fn published(
     let reference = &workflow.reference;
     let effective = workflow.effective.clone();
     let steps = workflow.steps().len();
-    fact(
-        reference.clone(),
-        ("published", format!("{}@{}: {steps} steps", reference.name, reference.version)),
+    ledger_fact(
+        Some(reference.clone()),
+        outcome("published", format!("{}@{}: {steps} steps", reference.name, reference.version)),
         "delegate items on it",
         Vec::new(),
         EventData::WorkflowPublished(WorkflowPublished {
@@ -136,29 +134,4 @@ pub(super) fn published(
         }),
         moment,
     )
-}
-
-fn fact(
-    workflow: WorkflowRef,
-    (status, summary): (&str, String),
-    next_action: &str,
-    links: Vec<Link>,
-    data: EventData,
-    moment: &Moment,
-) -> Event {
-    Event {
-        id: moment.event_id(0),
-        work_item_id: None,
-        workflow: Some(workflow),
-        step: None,
-        attempt_id: None,
-        timestamp: moment.now(),
-        actor: moment.actor.clone(),
-        outcome: outcome(status, summary),
-        next_action: next_action.into(),
-        baseline_integration: Baseline::Pre,
-        links,
-        request: moment.request.clone(),
-        data,
-    }
 }
