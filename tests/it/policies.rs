@@ -91,6 +91,13 @@ fn a_policy_is_set_once_and_logged_with_its_reason() {
     assert_eq!(unset.1["outcome"], "unchanged");
     assert_eq!(commits(), before, "unchanged makes no commit");
     room.ok(&["policy", "unset", "role.lead", "--reason", "gone", "--impact", "nobody decides"]);
+    let subject = room.git(&["log", "-1", "--format=%s", "stepseal-ledger"]);
+    assert!(subject.starts_with("ledger: policy-unset by "), "{subject}");
+    // What held then, as it was answered then.
+    let then = room.git(&["rev-parse", "stepseal-ledger~1"]);
+    let past = ["policy", "show", "role.lead", "--quiet", "--at", then.trim()];
+    assert_eq!(room.ok(&past), "role.lead\tann bob\n");
+    assert_eq!(room.run(&[&set[..], &past[4..]].concat()).code, 2);
     let log = room.json(&["policy", "log", "role.lead"]).1;
     let told: Vec<(&Value, &Value, &Value)> = log["changes"]
         .as_array()

@@ -254,8 +254,8 @@ pub fn decide_policy(
         return Ok(Decided::Unchanged(Unchanged::Policy { key: key.name() }));
     }
     let (status, summary) = match value.as_slice() {
-        [] => ("unset", format!("{} is not set any more", key.name())),
-        value => ("set", format!("{} = {}", key.name(), flow::brief(&value.join(" ")))),
+        [] => ("policy-unset", format!("{} is not set any more", key.name())),
+        value => ("policy-set", format!("{} = {}", key.name(), flow::brief(&value.join(" ")))),
     };
     let data = EventData::PolicyChanged(PolicyChanged {
         key: key.name(),
