@@ -8,15 +8,16 @@
 use std::io::{Read as _, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
 /// How long a group has between being asked to end and being ended.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long a grandchild may keep the output open after the program ended.
-const LEAK: Duration = Duration::from_millis(200);
+/// How long a grandchild may keep the output open after the program ended. On a busy machine what
+/// was written may be read as late, and what is not read by then is not on record.
+const LEAK: Duration = Duration::from_secs(2);
 
 /// One program to run.
 #[derive(Debug, Clone)]
@@ -82,21 +83,24 @@ pub fn run(program: &Program<'_>) -> Result<Ended, NotStarted> {
     drop(command);
     let mut child = child?;
     let keep = program.keep;
-    let (send, captured) = mpsc::channel();
+    // Shared, so that a pipe kept open by a grandchild loses nothing of what came before.
+    let captured = Arc::new(Mutex::new(Capture::new(keep)));
+    let (send, whole) = mpsc::channel::<()>();
+    let capture = Arc::clone(&captured);
     std::thread::spawn(move || {
-        let mut capture = Capture::new(keep);
+        // Dropped when all of it was read, which is what is waited for.
+        let _whole = send;
         let mut buffer = [0; 16 * 1024];
         loop {
             match reader.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(count) => capture.take(&buffer[..count]),
+                Ok(count) => {
+                    capture.lock().unwrap_or_else(PoisonError::into_inner).take(&buffer[..count]);
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
-            // Snapshots, so that a pipe kept open by a grandchild loses nothing.
-            drop(send.send((capture.clone(), false)));
         }
-        drop(send.send((capture, true)));
     });
     let (status, timed_out) = wait(&mut child, start, program.timeout, &watched);
     let interrupted = watched.caught();
@@ -106,16 +110,8 @@ pub fn run(program: &Program<'_>) -> Result<Ended, NotStarted> {
     drop(watched);
     let timed_out = timed_out && !interrupted;
     let duration = start.elapsed();
-    let mut last = Capture::new(keep);
-    let until = Instant::now() + LEAK;
-    while let Ok((capture, whole)) =
-        captured.recv_timeout(until.saturating_duration_since(Instant::now()))
-    {
-        last = capture;
-        if whole {
-            break;
-        }
-    }
+    let _: Result<(), _> = whole.recv_timeout(LEAK);
+    let last = captured.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(Ended {
         exit_code: if timed_out { 124 } else { status.map_or(-1, code) },
         timed_out,
