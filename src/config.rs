@@ -289,6 +289,13 @@ pub const KEYS: &[Key] = &[
         Kind::Word(&["sequential", "parallel"]),
         "sequential | parallel: user-story phases of spec-kit plans",
     ),
+    key(
+        "baseline",
+        "branch",
+        "",
+        Kind::Text,
+        "the base branch of integrate; origin's default, init.defaultBranch, main or master when empty",
+    ),
     key("delegate", "workflow", "", Kind::Text, "used when delegate is given no plan"),
     key(
         "output",

@@ -122,6 +122,10 @@ verbs! {
     below Gate "gate" GateCommand,
     /// Send an item back to an earlier step, outside a gate
     alone Rework "rework" ReworkArgs,
+    /// Say that an item's outputs are on the base branch, and see that they are
+    alone Integrate "integrate" IntegrateArgs,
+    /// Say that an integration was undone, and go back to a step
+    alone Revert "revert" RevertArgs,
     /// Decide about items that may be duplicates
     #[command(subcommand)]
     below Review "review" ReviewCommand,
@@ -528,6 +532,57 @@ pub(super) struct ReworkArgs {
     /// Take the claims of steps that become void
     #[arg(long)]
     pub release_claims: bool,
+    /// Show which steps would become void; record nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal integrate --work-item ALBUMS --commit main --dry-run\n  stepseal integrate --work-item ALBUMS --commit 4f1c2a9\n  stepseal integrate --work-item ALBUMS --commit main --accept --reason \"edited in the merge\"\n\nEvery step must be done, and the commit on the base branch. For each completion that counts it says\nlanded, not landed or cannot tell, and how that was seen: a merge, a squash, a rebase, equal paths or\nequal outputs. Afterwards the item takes no work until a revert."
+)]
+pub(super) struct IntegrateArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    /// The commit the outputs are in: an id, a branch or a tag
+    #[arg(long, value_name = "COMMIT")]
+    pub commit: String,
+    /// The base branch [default: baseline.branch, else origin's default, main or master]
+    #[arg(long, value_name = "NAME")]
+    pub branch: Option<String>,
+    /// Integrate although not all of it can be shown to have landed
+    #[arg(long, requires = "reason")]
+    pub accept: bool,
+    /// Why it is accepted
+    #[arg(long, value_name = "TEXT", requires = "accept")]
+    pub reason: Option<String>,
+    /// Show what is found of each completion; record nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  git revert -m 1 4f1c2a9\n  stepseal revert --work-item ALBUMS --commit main --return-to T005 --reason \"it lost uploads\"\n\nThe commit is on the base branch, comes after the one that was integrated and undoes it. The step and\nevery step that waits for it, directly or through others, open one new round."
+)]
+pub(super) struct RevertArgs {
+    #[command(flatten)]
+    pub item: ItemArg,
+    /// The commit that undoes the integration: an id, a branch or a tag
+    #[arg(long, value_name = "COMMIT")]
+    pub commit: String,
+    /// The base branch [default: the one it was integrated on]
+    #[arg(long, value_name = "NAME")]
+    pub branch: Option<String>,
+    /// The step the item goes back to
+    #[arg(long, value_name = "KEY", add = suggest::steps(About::Done))]
+    pub return_to: String,
+    /// Why; counted by these words
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Take the commit although it was not seen to undo the integration
+    #[arg(long)]
+    pub accept: bool,
     /// Show which steps would become void; record nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::ui::{Line, in_place, plain, row, shell, short, span};
+use crate::code::CodeError;
 use crate::config::ConfigError;
+use crate::domain::event::Landed;
 use crate::domain::id::{
     CriterionId, ExecutorId, Fingerprint, ItemId, PrincipalId, RoleName, SshKey, StepKey,
 };
@@ -18,7 +20,7 @@ use crate::domain::keys::Unfit;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::transition::{AttemptPhase, ItemPhase};
 use crate::ledger::{LedgerError, Stop, WayBack};
-use crate::ops::OpsError;
+use crate::ops::{BoundaryError, OpsError};
 use crate::plan::{PlanError, Spot};
 use crate::sign::NotSigned;
 
@@ -177,6 +179,32 @@ fn step_args(item: &ItemId, step: &StepKey) -> [String; 4] {
     ["--work-item".into(), item.to_string(), "--step".into(), step.to_string()]
 }
 
+/// What is integrated goes back by a revert, and by nothing else (B2).
+fn reverted_only(failure: Failure, item: &ItemId, step: Option<&StepKey>) -> Failure {
+    let to = step.map_or("STEP", StepKey::as_str);
+    let revert = next(["revert", "--work-item", item.as_str(), "--commit", "COMMIT"]);
+    failure
+        .note("what is integrated goes back by a revert only")
+        .then(next(["status", item.as_str()]))
+        .then(
+            revert
+                .with(["--return-to", to, "--reason", "…"])
+                .note("once a commit on the base branch undoes it"),
+        )
+}
+
+/// The rows of what was looked for on the base branch.
+pub(super) fn landed_rows(landed: &[Landed]) -> Vec<Line> {
+    let row = |one: &Landed| {
+        Line::Row(vec![
+            format!("  {}", one.verdict.words()),
+            one.attempt_id.to_string(),
+            plain(&one.how),
+        ])
+    };
+    landed.iter().map(row).collect()
+}
+
 fn claim_other(asker: &Asker, item: &ItemId, other: Option<&StepKey>) -> Vec<Next> {
     let claim = |step: &StepKey| {
         let next = next(["claim"]).with(step_args(item, step));
@@ -328,7 +356,18 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
             failure.next = claim_other(asker, item, other.as_ref());
             failure
         }
-        Refusal::Finished { item, step, attempt, phase, by, at, summary, now, other } => {
+        Refusal::Finished {
+            item,
+            step,
+            attempt,
+            phase,
+            by,
+            at,
+            summary,
+            now,
+            other,
+            integrated,
+        } => {
             failure.data = json!({
                 "workItemId": item, "stepKey": step, "attemptId": attempt,
                 "state": phase.word(), "by": by, "at": at.map(stamp), "current": now,
@@ -349,11 +388,17 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
             if again && now.is_none() {
                 return failure.then(next(["requeue"]).with(step_args(item, step)));
             }
+            if *integrated {
+                return reverted_only(failure, item, Some(step));
+            }
             failure.next = claim_other(asker, item, other.as_ref());
             failure
         }
-        Refusal::StepDone { item, step, how, other } => {
+        Refusal::StepDone { item, step, how, other, integrated } => {
             failure.data = json!({ "workItemId": item, "stepKey": step, "how": how });
+            if *integrated {
+                return reverted_only(failure, item, Some(step));
+            }
             failure.next = claim_other(asker, item, other.as_ref());
             failure
         }
@@ -369,7 +414,7 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
                 "reason": reason,
             });
             if *phase == ItemPhase::Integrated {
-                failure = failure.note("what is integrated goes back by a revert only");
+                return reverted_only(failure, item, None);
             }
             let shown = survivor.as_ref().unwrap_or(item);
             failure = failure.then(next(["status", shown.as_str()]));
@@ -712,6 +757,61 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
                 .note("nothing was recorded; their work so far stays in history")
                 .then(Next { argv: again.collect(), note: Some("takes their claims".into()) })
         }
+        Refusal::NotAllDone { item, open } => {
+            let names: Vec<_> = open.iter().take(8).cloned().collect();
+            let rest = open.len().saturating_sub(names.len());
+            let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+            failure
+                .data(json!({ "workItemId": item, "open": open }))
+                .fact("open", format!("{}{rest}", keys(&names)))
+                .then(next(["status", item.as_str()]))
+        }
+        Refusal::NotOnBase { item, commit, branch, known } => {
+            failure.data = json!({
+                "workItemId": item, "commit": commit, "branch": branch, "known": known,
+            });
+            if *known {
+                failure
+                    .note("what is on no base branch is provisional; --branch names another one")
+                    .then(program(["git", "branch", "--all", "--contains", commit]))
+            } else {
+                failure.note("this clone has not enough history to tell").then(program([
+                    "git",
+                    "fetch",
+                    "--unshallow",
+                ]))
+            }
+        }
+        Refusal::NotLanded { item, commit, landed } => {
+            failure.facts.extend(landed_rows(landed));
+            failure.data = json!({ "workItemId": item, "commit": commit, "landed": landed });
+            let mut again = asker.whole.clone();
+            again.retain(|word| word != "--dry-run");
+            again.extend(["--accept".into(), "--reason".into(), "…".into()]);
+            failure
+                .note("nothing was recorded")
+                .then(Next { argv: again, note: Some("if you know that it is there".into()) })
+        }
+        Refusal::NotIntegrated { item, to } => {
+            let rework = next(["rework", "--work-item", item.as_str(), "--return-to", to.as_str()]);
+            failure
+                .data(json!({ "workItemId": item, "returnTo": to }))
+                .note("what is provisional goes back without a revert")
+                .then(rework.with(["--reason", "…"]))
+        }
+        Refusal::NotUndone { item, commit, integrated, how } => {
+            failure.data = json!({
+                "workItemId": item, "commit": commit, "integrated": integrated, "how": how,
+            });
+            let again = asker.whole.iter().cloned().chain(["--accept".to_owned()]);
+            failure
+                .note("nothing was recorded")
+                .then(program(["git", "show", "--stat", integrated]))
+                .then(Next {
+                    argv: again.collect(),
+                    note: Some("if it is undone all the same".into()),
+                })
+        }
         Refusal::BadMigration { item, why } => failure
             .data(json!({ "workItemId": item, "why": why }))
             .then(next(["status", item.as_str()])),
@@ -1051,6 +1151,39 @@ fn stopped(mut failure: Failure, found: &Stop) -> Failure {
 
 /// Phrases what an operation says.
 #[must_use]
+/// Phrases why the boundary of an item did not move.
+pub(super) fn boundary(error: &BoundaryError, asker: &Asker) -> Failure {
+    let error = match error {
+        BoundaryError::Ledger(error) => return ledger(error, asker),
+        BoundaryError::Code(error) => error,
+    };
+    match error {
+        CodeError::UnknownCommit { named, shallow } => {
+            let failure = Failure::new(Exit::NotFound, "unknown-commit", error.to_string())
+                .data(json!({ "commit": named, "shallow": shallow }));
+            if *shallow {
+                failure.then(program(["git", "fetch", "--unshallow"]))
+            } else {
+                failure.then(program(["git", "fetch", "--all"]))
+            }
+        }
+        CodeError::UnknownBranch { named } => {
+            Failure::new(Exit::NotFound, "unknown-branch", error.to_string())
+                .data(json!({ "branch": named }))
+                .then(program(["git", "branch", "--all"]))
+        }
+        CodeError::NoBase => {
+            let mut again = asker.whole.clone();
+            again.extend(["--branch".into(), "NAME".into()]);
+            Failure::new(Exit::NotFound, "no-base", error.to_string())
+                .note("name it, or set baseline.branch in stepseal.toml")
+                .then(program(["git", "branch", "--all"]))
+                .then(Next { argv: again, note: None })
+        }
+    }
+}
+
+/// Phrases what an operation says.
 pub(super) fn ops(error: &OpsError, asker: &Asker) -> Failure {
     match error {
         OpsError::Ledger(error) => ledger(error, asker),

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::artifact::{Mark, ScheduleDoc};
+use crate::domain::event::Landed;
 use crate::domain::id::{
     AttemptId, ClaimId, CriterionId, Digest, EventId, ExecutorId, Fingerprint, ItemId, PrincipalId,
     SshKey, StepKey, WorkflowName,
@@ -231,6 +232,38 @@ views! {
         void: Vec<StepKey>,
         /// Attempts that were taken from their holders.
         released: Vec<AttemptId>,
+        ready: Vec<StepKey>,
+        gates: Vec<StepKey>,
+    }
+
+    /// `integrate`.
+    IntegrateView {
+        work_item_id: ItemId,
+        /// `integrated`, `unchanged` or `dry-run`.
+        outcome: String,
+        /// The whole commit id.
+        commit: String,
+        branch: String,
+        /// What was found of each completion that counts, in launch order.
+        landed: Vec<Landed>,
+        /// Why it was accepted although not all of it could be shown to have landed.
+        accepted: Option<String>,
+    }
+
+    /// `revert`.
+    RevertView {
+        work_item_id: ItemId,
+        /// `reverted`, `unchanged` or `dry-run`.
+        outcome: String,
+        commit: String,
+        branch: String,
+        /// How the commit was seen to undo the integration, or why it was not.
+        how: String,
+        /// It was taken although it was not seen to.
+        accepted: bool,
+        return_to: StepKey,
+        /// The steps that are to be done again.
+        void: Vec<StepKey>,
         ready: Vec<StepKey>,
         gates: Vec<StepKey>,
     }
@@ -893,6 +926,8 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "step" StepView,
         "gate" GateView,
         "rework" ReworkView,
+        "integrate" IntegrateView,
+        "revert" RevertView,
         "migration" MigrationView,
         "review" ReviewView,
         "review-list" ReviewListView,

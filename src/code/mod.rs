@@ -1,8 +1,12 @@
-//! The user's own repository, read-only: which code a claim and a completion saw (K4).
+//! The user's own repository, read-only: which code a claim and a completion saw (K4), and what
+//! of it is on the base branch (B1, B2).
 //!
 //! What is not here: the ledger, and anything that writes.
 
 #![expect(clippy::disallowed_methods, reason = "the adapter that opens the user's repository")]
+
+mod git;
+mod landed;
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +14,9 @@ use std::time::Duration;
 use git2::{Repository, RepositoryOpenFlags};
 
 use crate::domain::event::{CodeSeen, Dirty};
-use crate::process::{self, Program};
+use git::Git;
+
+pub use landed::{Base, CodeError};
 
 /// How long a look at the working tree may take before it is "unknown".
 const LIMIT: Duration = Duration::from_secs(2);
@@ -28,34 +34,16 @@ pub fn seen(dir: &Path, whole: bool) -> Option<CodeSeen> {
     if !whole {
         return Some(CodeSeen { head, tree: None, dirty: Dirty::Unknown });
     }
-    let tree = git(work_dir, &["rev-parse", "--verify", "--quiet", &format!("{head}^{{tree}}")]);
-    let dirty = match git(work_dir, &["status", "--porcelain"]) {
+    let git = |ask: &[&str]| {
+        // git knows filters, sparse checkouts and submodules; each question has its own limit.
+        let ended = Git::new(work_dir, LIMIT).run(ask, &[])?;
+        (ended.exit_code == 0).then_some(ended.output)
+    };
+    let tree = git(&["rev-parse", "--verify", "--quiet", &format!("{head}^{{tree}}")]);
+    let dirty = match git(&["status", "--porcelain"]) {
         Some(changes) if changes.is_empty() => Dirty::No,
         Some(_) => Dirty::Yes,
         None => Dirty::Unknown,
     };
     Some(CodeSeen { head, tree: tree.map(|tree| tree.trim().to_owned()), dirty })
-}
-
-/// Asks git, which knows filters, sparse checkouts and submodules, without letting it run hooks.
-fn git(work_dir: &Path, ask: &[&str]) -> Option<String> {
-    let hermetic = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"];
-    let argv: Vec<String> = ["git"]
-        .iter()
-        .chain(&hermetic)
-        .chain(&["--no-optional-locks"])
-        .chain(ask)
-        .map(|word| (*word).to_owned())
-        .collect();
-    let env = [("LC_ALL".to_owned(), "C".to_owned())];
-    let program = Program {
-        argv: &argv,
-        dir: work_dir,
-        env: &env,
-        timeout: LIMIT,
-        keep: 1024,
-        interruptible: false,
-    };
-    let ended = process::run(&program).ok()?;
-    (ended.exit_code == 0).then_some(ended.output)
 }

@@ -828,6 +828,18 @@ pub enum LandedVerdict {
     Unknown,
 }
 
+impl LandedVerdict {
+    /// As people read it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Landed => "landed",
+            Self::NotLanded => "not landed",
+            Self::Unknown => "cannot tell",
+        }
+    }
+}
+
 /// The actor of every decision (L4).
 ///
 /// # Panics

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::event::{KeyRole, WorkflowRef};
+use super::event::{KeyRole, Landed, LandedVerdict, WorkflowRef};
 use super::id::{
     AttemptAlias, AttemptId, ClaimId, ConstraintName, CriterionId, ExecutorId, Fingerprint, ItemId,
     PrincipalId, RequestId, RoleName, StepKey, WorkflowName,
@@ -75,9 +75,18 @@ pub enum Refusal {
         /// The step's attempt that is queued or held now, if any.
         now: Option<AttemptId>,
         other: Option<StepKey>,
+        /// It goes back by a revert only (B2).
+        integrated: bool,
     },
     #[error("{step} of {item} is done already: {how}")]
-    StepDone { item: ItemId, step: StepKey, how: &'static str, other: Option<StepKey> },
+    StepDone {
+        item: ItemId,
+        step: StepKey,
+        how: &'static str,
+        other: Option<StepKey>,
+        /// It goes back by a revert only (B2).
+        integrated: bool,
+    },
     #[error("request {request} was used for another ask")]
     RequestReused { request: RequestId, recorded: String },
     #[error("{item} is {}", ended_words(*phase, survivor.as_ref()))]
@@ -257,6 +266,22 @@ pub enum Refusal {
     UnknownPolicy { given: String, nearest: Option<String>, known: Vec<String> },
     #[error("`{}` is no value of {key}, which {why}", given.escape_debug())]
     BadPolicyValue { key: String, given: String, why: String, choices: Vec<String> },
+    #[error("{item} is not done: {} open", steps_left(open.len()))]
+    NotAllDone { item: ItemId, open: Vec<StepKey> },
+    #[error("{commit} is not {}on {branch}", if *.known { "" } else { "known to be " })]
+    NotOnBase {
+        item: ItemId,
+        commit: String,
+        branch: String,
+        /// False where this clone has not enough history to say so.
+        known: bool,
+    },
+    #[error("{} of {} completions of {item} cannot be shown to have landed", not_landed(landed), landed.len())]
+    NotLanded { item: ItemId, commit: String, landed: Vec<Landed> },
+    #[error("{item} is not integrated: there is nothing to revert")]
+    NotIntegrated { item: ItemId, to: StepKey },
+    #[error("{commit} was not seen to undo the integration of {item}: {how}")]
+    NotUndone { item: ItemId, commit: String, integrated: String, how: String },
     #[error("{principal} may not integrate {item}")]
     NotIntegrator {
         item: ItemId,
@@ -279,6 +304,14 @@ fn by_whom(by: Option<&ExecutorId>) -> String {
 
 fn criteria(count: usize) -> &'static str {
     if count == 1 { "criterion" } else { "criteria" }
+}
+
+fn steps_left(count: usize) -> String {
+    if count == 1 { "1 step is".into() } else { format!("{count} steps are") }
+}
+
+fn not_landed(landed: &[Landed]) -> usize {
+    landed.iter().filter(|one| one.verdict != LandedVerdict::Landed).count()
 }
 
 fn steps_of(undecided: &[(StepKey, Option<StepKey>)]) -> String {
@@ -350,6 +383,11 @@ impl Refusal {
             | Self::NotOwner { .. }
             | Self::LastOwner { .. }
             | Self::NoKeys
+            | Self::NotAllDone { .. }
+            | Self::NotOnBase { .. }
+            | Self::NotLanded { .. }
+            | Self::NotIntegrated { .. }
+            | Self::NotUndone { .. }
             | Self::NotIntegrator { .. } => RefusalKind::Refused,
         }
     }
@@ -417,6 +455,11 @@ impl Refusal {
             Self::NoKeys => "no-keys",
             Self::UnknownPolicy { .. } => "unknown-policy",
             Self::BadPolicyValue { .. } => "bad-policy-value",
+            Self::NotAllDone { .. } => "not-all-done",
+            Self::NotOnBase { .. } => "not-on-base",
+            Self::NotLanded { .. } => "not-landed",
+            Self::NotIntegrated { .. } => "not-integrated",
+            Self::NotUndone { .. } => "not-undone",
             Self::NotIntegrator { .. } => "not-integrator",
             Self::Invalid(_) => "invalid",
         }

@@ -195,6 +195,8 @@ pub struct End {
     pub outputs_digest: Option<Digest>,
     pub inputs_digest: Option<Digest>,
     pub verified: Vec<CriterionId>,
+    /// Commit id of HEAD (K4).
+    pub head: Option<String>,
     pub dirty: Option<bool>,
 }
 
@@ -303,6 +305,8 @@ pub struct Return {
     pub reason: String,
     /// The gate's attempt; none for a rework outside a gate.
     pub gate: Option<AttemptId>,
+    /// The commit that undid an integration; none where the item was provisional.
+    pub reverted_by: Option<String>,
     pub to: StepKey,
     pub void: Vec<StepKey>,
 }
@@ -313,8 +317,11 @@ pub struct Integrated {
     pub event: EventRef,
     #[serde(with = "chrono::serde::ts_milliseconds")]
     pub at: DateTime<Utc>,
+    pub by: PrincipalId,
     pub commit: String,
     pub branch: String,
+    /// Why it was accepted although not all of it could be shown to have landed.
+    pub accepted: Option<String>,
 }
 
 /// A request that was answered (R1).
@@ -906,8 +913,10 @@ impl ItemState {
                 self.integrated = Some(Integrated {
                     event: this.clone(),
                     at: event.timestamp,
+                    by: by.clone(),
                     commit: data.commit.clone(),
                     branch: data.branch.clone(),
+                    accepted: data.accepted.clone(),
                 });
             }
             EventData::BaselineReverted(data) => {
@@ -1036,6 +1045,11 @@ impl ItemState {
             at: event.timestamp,
             reason: reason.to_owned(),
             gate,
+            reverted_by: if let EventData::BaselineReverted(data) = &event.data {
+                Some(data.commit.clone())
+            } else {
+                None
+            },
             to: to.clone(),
             void: void.iter().map(|step| step.key.clone()).collect(),
         });
@@ -1084,6 +1098,7 @@ fn end_of(event: &Event, this: &EventRef, outputs: &[Output], code: Option<&Code
         outputs_digest: None,
         inputs_digest: None,
         verified: Vec::new(),
+        head: code.map(|code| code.head.clone()),
         dirty: code.and_then(|code| match code.dirty {
             Dirty::Yes => Some(true),
             Dirty::No => Some(false),

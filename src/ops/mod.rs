@@ -2,11 +2,13 @@
 //!
 //! What is not here: flags, terminals, a rule of its own.
 
+mod baseline;
 mod claim;
 mod complete;
 mod delegate;
 mod output;
 
+pub use baseline::{Boundary, BoundaryError, Seen};
 pub use claim::{Claimed, Next, NextClaim, claim, claim_next};
 pub use complete::{CheckFailed, Checks, Completion, OpsError, complete};
 pub use delegate::{Delegated, Delegation, Dry, Twin, compiled, delegate, dry_run};

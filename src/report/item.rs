@@ -43,6 +43,8 @@ pub struct ItemReport {
     pub steps_total: usize,
     pub workflow: WorkflowReport,
     pub baseline: Baseline,
+    /// Where the outputs are authoritative; null while they are provisional.
+    pub integrated: Option<IntegratedReport>,
     pub owner: Option<PrincipalId>,
     /// How ownership moved, in order.
     pub transfers: Vec<TransferReport>,
@@ -76,6 +78,18 @@ pub struct ItemReport {
     pub steps: Vec<StepReport>,
     /// Steps of earlier versions that this one does not have, with what was tried there.
     pub former_steps: Vec<FormerStepReport>,
+}
+
+/// The boundary between provisional and authoritative (FR-010).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IntegratedReport {
+    pub by: PrincipalId,
+    pub at: DateTime<Utc>,
+    pub commit: String,
+    pub branch: String,
+    /// Why it was accepted although not all of it could be shown to have landed.
+    pub accepted: Option<String>,
 }
 
 /// A move to another version of the workflow (FR-016).
@@ -267,6 +281,8 @@ pub struct ReturnReport {
     pub at: DateTime<Utc>,
     pub reason: String,
     pub gate: Option<AttemptId>,
+    /// The commit that undid an integration; null where the item was provisional.
+    pub reverted_by: Option<String>,
     pub to: StepKey,
     pub void: Vec<StepKey>,
 }
@@ -432,6 +448,13 @@ pub fn item(workflow: &Workflow, state: &ItemState) -> ItemReport {
         steps_total: schedule.done.len(),
         workflow: version(&state.workflow),
         baseline: state.baseline(),
+        integrated: state.integrated.as_ref().map(|known| IntegratedReport {
+            by: known.by.clone(),
+            at: known.at,
+            commit: known.commit.clone(),
+            branch: known.branch.clone(),
+            accepted: known.accepted.clone(),
+        }),
         owner: state.owner.clone(),
         transfers: state
             .transfers
@@ -494,6 +517,7 @@ fn returned(back: &Return) -> ReturnReport {
         at: back.at,
         reason: back.reason.clone(),
         gate: back.gate.clone(),
+        reverted_by: back.reverted_by.clone(),
         to: back.to.clone(),
         void: back.void.clone(),
     }

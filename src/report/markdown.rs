@@ -155,6 +155,12 @@ fn facts(text: &mut String, item: &ItemReport) {
         }
         .to_owned(),
     );
+    if let Some(known) = &item.integrated {
+        let (commit, branch) = (&known.commit, escaped(&known.branch, 80));
+        let why = known.accepted.as_ref().map(|why| format!(", accepted: {}", escaped(why, 200)));
+        let what = format!("`{commit}` on {branch} by `{}`{}", known.by, why.unwrap_or_default());
+        say("integrated", what);
+    }
     if let Some(owner) = &item.owner {
         say("owner", format!("`{owner}`"));
     }

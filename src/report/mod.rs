@@ -19,9 +19,10 @@ pub use flow::{attempt_table, item_table, portfolio_table, step_table, workflow_
 pub use html::{Asked, Detail, Page, Told, page};
 pub use item::{
     AttemptReport, BlockerReport, BriefReport, CriterionReport, EndedReport, FollowUpReport,
-    FormerStepReport, ItemReport, MigrationReport, OutputReport, PredecessorReport, RenamedStep,
-    ResumedReport, ReturnReport, ReviewReport, ReviewedReport, ReworkReason, ReworkReport,
-    ReworkedStep, StepReport, TransferReport, WorkflowReport, brief, follow_ups, item,
+    FormerStepReport, IntegratedReport, ItemReport, MigrationReport, OutputReport,
+    PredecessorReport, RenamedStep, ResumedReport, ReturnReport, ReviewReport, ReviewedReport,
+    ReworkReason, ReworkReport, ReworkedStep, StepReport, TransferReport, WorkflowReport, brief,
+    follow_ups, item,
 };
 pub use markdown::{Overview, Unreadable, begin, section};
 pub use mermaid::{graph, workflow_graph};

@@ -38,10 +38,24 @@ const OTHER: &str = "delegate --prompt Other --work-item W2 --workflow default";
 const BLOCKED: &str = "blocker declare --work-item W1 --type other --notes wall --id wall";
 const MERGED: &str = "review merge --work-item W1 --into W2 --rationale one";
 
+const DELEGATED_SMALL: &str = "delegate --prompt Try --work-item W1";
+const INTEGRATED: &str = "integrate --work-item W1 --commit HEAD --accept --reason seen";
+
+/// An item is done, and then integrated.
+const INTEGRABLE: &[&str] = &[
+    DELEGATED_SMALL,
+    "claim --work-item W1 --step phase-setup",
+    "complete --work-item W1 --step phase-setup --outcome done",
+    "skip --work-item W1 --step phase-tests --reason no",
+    "skip --work-item W1 --step phase-services --reason no",
+    "gate approve --work-item W1 --step phase-review --reason good",
+    INTEGRATED,
+];
+
 /// Every command that writes events, with each of its ways.
 const VERBS: &[Verb] = &[
     verb("delegate a plan", &[], DELEGATED),
-    verb("delegate a prompt", &[], "delegate --prompt Try --work-item W1"),
+    verb("delegate a prompt", &[], DELEGATED_SMALL),
     verb("claim", &[DELEGATED], CLAIMED),
     verb("claim by a name", &[DELEGATED], "claim --work-item W1 --step a --attempt mine"),
     verb("claim --next", &[DELEGATED], "claim --next"),
@@ -120,6 +134,12 @@ const VERBS: &[Verb] = &[
     ),
     verb("owner transfer", &[DELEGATED], "owner transfer --work-item W1 --to bob --reason holiday"),
     verb("resume", &[DELEGATED, CLAIMED], "resume --work-item W1 --reason crash"),
+    verb("integrate", INTEGRABLE.split_at(6).0, INTEGRATED),
+    verb(
+        "revert",
+        INTEGRABLE,
+        "revert --work-item W1 --commit HEAD --return-to phase-setup --accept --reason bad",
+    ),
     verb("cancel", &[DELEGATED, CLAIMED], "cancel --work-item W1 --reason no --release-claims"),
 ];
 
@@ -131,6 +151,7 @@ fn words(typed: &str) -> Vec<&str> {
 fn ready(verb: &Verb) -> Room {
     let room = Room::in_memory();
     room.write("plan.yaml", PLAN);
+    room.git(&["commit", "--quiet", "--allow-empty", "--message", "an empty one"]);
     for typed in verb.before {
         room.ok(&words(typed));
     }

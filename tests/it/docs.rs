@@ -168,6 +168,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/install.md",
         "docs/migration.md",
         "docs/plans.md",
+        "docs/baseline.md",
         "docs/deciding.md",
         "docs/policy.md",
         "docs/reading.md",

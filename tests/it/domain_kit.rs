@@ -9,13 +9,13 @@ use proptest::prelude::{Just, Strategy, any};
 use stepseal::artifact::{self, encode_event};
 use stepseal::domain::decide::{
     ApproveGate, Ask, Attest, Cancel, Claim, ClearReview, CloseReview, Complete, Decided,
-    DeclareBlocker, Ending, FlagReview, LinkReview, LiveClaim, MergeReview, OtherItem,
-    OverturnReview, Register, RejectGate, Release, Requeue, ResolveBlocker, Resume, Rework, Skip,
-    TransferOwner, Unchanged, Verified, World, decide,
+    DeclareBlocker, Ending, FlagReview, Integrate, LinkReview, LiveClaim, MergeReview, OnBase,
+    OtherItem, OverturnReview, Register, RejectGate, Release, Requeue, ResolveBlocker, Resume,
+    Revert, Rework, Skip, TransferOwner, Unchanged, Verified, World, decide, works,
 };
 use stepseal::domain::event::{
     Actor, ActorKind, Baseline, BaselineIntegration, Event, EventData, ImportedState, ImportedStep,
-    Outcome, PolicyChanged, Scope, StepRef,
+    Landed, LandedVerdict, Outcome, PolicyChanged, Scope, StepRef,
 };
 use stepseal::domain::id::{AttemptId, ClaimId, Digest, EventId, ItemId, StepKey};
 use stepseal::domain::moment::Moment;
@@ -637,6 +637,34 @@ pub(crate) fn cancel(release_claims: bool) -> Ask {
     Ask::Cancel(Cancel { reason: "no longer wanted".into(), release_claims })
 }
 
+/// A commit that the base branch reaches.
+fn on_base(commit: &str) -> OnBase {
+    OnBase { commit: commit.into(), branch: "main".into(), reached: Some(true) }
+}
+
+/// An integration in which everything landed.
+pub(crate) fn integrate(play: &Play) -> Ask {
+    let landed = works(&play.workflow, play.item()).into_iter().map(|work| Landed {
+        attempt_id: work.attempt,
+        verdict: LandedVerdict::Landed,
+        how: "its commit is in the history".into(),
+    });
+    let (on, landed) = (on_base("c0ffee"), landed.collect());
+    Ask::Integrate(Box::new(Integrate { on, landed, accepted: None }))
+}
+
+/// A revert by a commit that undoes the integration.
+pub(crate) fn revert(to: &str) -> Ask {
+    Ask::Revert(Box::new(Revert {
+        on: on_base("f00d"),
+        undoes: true,
+        how: "every path is as it was".into(),
+        return_to: key(to),
+        reason: "it broke".into(),
+        accept: false,
+    }))
+}
+
 /// Another item of the ledger.
 pub(crate) fn standing(item: &str, phase: ItemPhase, survivor: Option<&str>) -> OtherItem {
     OtherItem { id: id(item), phase, survivor: survivor.map(id) }
@@ -809,6 +837,12 @@ impl Play {
         let item = self.item();
         if matches!(item.phase, ItemPhase::Merged | ItemPhase::Closed) {
             return overturn();
+        }
+        if item.phase == ItemPhase::Integrated && mv.other % 32 < 24 {
+            return revert(step);
+        }
+        if item.phase == ItemPhase::Active && mv.other % 32 < 16 && item.done().iter().all(|d| *d) {
+            return integrate(self);
         }
         let hard = mv.pick.is_multiple_of(2);
         match mv.other % 32 {

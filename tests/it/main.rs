@@ -6,6 +6,7 @@ mod again;
 mod answers;
 mod architecture;
 mod barrier;
+mod baseline;
 mod canary;
 mod clock;
 mod crash;

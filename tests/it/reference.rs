@@ -50,6 +50,7 @@ impl Reference {
                 "linked": [],
             },
             "blockers": [], "aliases": {}, "requests": {}, "returns": [], "ended": null,
+            "integrated": null,
             "resumed": null, "steps": steps,
         }));
         reference.count(&event);
@@ -178,6 +179,18 @@ impl Reference {
                 self.end(&event, &data["reason"]);
             }
             "rework-requested" => self.send_back(&event, data),
+            "baseline-integration" => {
+                self.0["phase"] = "integrated".into();
+                self.0["integrated"] = json!({
+                    "event": this, "by": event["actor"]["principal"], "commit": data["commit"],
+                    "branch": data["branch"], "accepted": data["accepted"],
+                });
+            }
+            "baseline-reverted" => {
+                self.0["phase"] = "active".into();
+                self.0["integrated"] = Value::Null;
+                self.send_back(&event, data);
+            }
             "owner-transferred" => {
                 self.0["owner"] = data["to"].clone();
                 let transfer = json!({
@@ -239,6 +252,7 @@ impl Reference {
         let back = json!({
             "by": event["actor"]["principal"], "reason": data["reason"],
             "gate": event["attemptId"], "to": data["returnTo"], "void": keys,
+            "revertedBy": data.get("commit"),
         });
         self.0["returns"].as_array_mut().expect("a list").push(back);
     }
@@ -353,7 +367,7 @@ fn view(workflow: &Workflow, item: &ItemState) -> Value {
     let returns = item.returns.iter().map(|back| {
         json!({
             "by": back.by, "reason": back.reason, "gate": back.gate, "to": back.to,
-            "void": back.void,
+            "void": back.void, "revertedBy": back.reverted_by,
         })
     });
     let last =
@@ -371,8 +385,14 @@ fn view(workflow: &Workflow, item: &ItemState) -> Value {
             "events": resumed.events,
         })
     });
+    let integrated = item.integrated.as_ref().map(|known| {
+        json!({
+            "event": event(&known.event), "by": known.by, "commit": known.commit,
+            "branch": known.branch, "accepted": known.accepted,
+        })
+    });
     json!({
-        "phase": item.phase.word(), "title": item.title, "priority": item.priority,
+        "integrated": integrated, "phase": item.phase.word(), "title": item.title, "priority": item.priority,
         "labels": item.labels, "owner": item.owner, "events": item.events,
         "lastAt": time(&item.last_at),
         "review": {

@@ -177,8 +177,15 @@ impl Tale {
                     self.stand[at(&void.key)] = Stand::Untouched;
                 }
             }
+            EventData::BaselineReverted(data) => {
+                self.ended = false;
+                for void in &data.void {
+                    self.stand[at(&void.key)] = Stand::Untouched;
+                }
+            }
             EventData::ReviewMerged(_)
             | EventData::ReviewClosed(_)
+            | EventData::BaselineIntegration(_)
             | EventData::WorkItemCancelled(_) => self.ended = true,
             EventData::ReviewOverturned(_) => (self.ended, self.flagged) = (false, false),
             EventData::ReviewFlagged(_) => self.flagged = true,
@@ -482,6 +489,7 @@ proptest! {
                         (&data.void, at(&data.return_to), Some(at(&gate.key)))
                     }
                     EventData::ReworkRequested(data) => (&data.void, at(&data.return_to), None),
+                    EventData::BaselineReverted(data) => (&data.void, at(&data.return_to), None),
                     _ => continue,
                 };
                 let void: Vec<usize> = void.iter().map(|void| at(&void.key)).collect();

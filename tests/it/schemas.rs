@@ -217,6 +217,20 @@ fn people(room: &Room, said: &mut BTreeMap<&'static str, Value>) {
     say("cli.review", "review overturn --work-item C --rationale two");
     say("cli.review", "review close --work-item C --duplicate-of B --rationale one");
     say("cli.review-list", "review list --all");
+    room.git(&["commit", "--quiet", "--allow-empty", "--message", "an empty one"]);
+    room.ok(&["claim", "--work-item", "B", "--step", "phase-setup"]);
+    room.ok(&["complete", "--work-item", "B", "--step", "phase-setup", "--outcome", "done"]);
+    for step in ["phase-tests", "phase-services"] {
+        room.ok(&["skip", "--work-item", "B", "--step", step, "--reason", "no"]);
+    }
+    let gate = ["gate", "approve", "--work-item", "B", "--step", "phase-review"];
+    room.ok(&[&gate[..], &["--reason", "good"]].concat());
+    say("cli.integrate", "integrate --work-item B --commit HEAD --accept --reason seen");
+    say("cli.status", "status B");
+    say(
+        "cli.revert",
+        "revert --work-item B --commit HEAD --accept --reason bad --return-to phase-setup",
+    );
     room.ok(&["cancel", "--work-item", "B", "--reason", "over"]);
     say("cli.cancel", "cancel --work-item D --reason over");
     say("cli.policy", "policy set role.lead ann bob --reason team --impact reviews");

@@ -1,5 +1,6 @@
 //! One file a verb: parse what was typed, ask, show what came back.
 
+mod baseline;
 mod blocker;
 mod brief;
 mod cancel;
@@ -60,6 +61,8 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Release(args) => step::release(args, session),
         Command::Gate(args) => gate::run(args, session),
         Command::Rework(args) => rework::run(args, session),
+        Command::Integrate(args) => baseline::integrate(args, session),
+        Command::Revert(args) => baseline::revert(args, session),
         Command::Review(args) => review::run(args, session),
         Command::Blocker(args) => blocker::run(args, session),
         Command::Owner(args) => owner::run(args, session),

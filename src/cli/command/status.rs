@@ -389,6 +389,12 @@ fn why_here(lines: &mut Vec<Line>, report: &ItemReport, by_policy: bool, session
     if let Some(ended) = &report.ended {
         let (how, by) = (&ended.how, &ended.by);
         say(format!("{by} {how} it at {}: \"{}\"", at(ended.at), short(&ended.reason, 120)));
+    } else if let Some(known) = &report.integrated {
+        let (by, commit) = (&known.by, known.commit.get(..12).unwrap_or(&known.commit));
+        say(format!("{by} integrated it at {}: {commit} on {}", at(known.at), known.branch));
+        if let Some(accepted) = &known.accepted {
+            lines.push(Line::Row(vec!["accepted".into(), format!("\"{}\"", short(accepted, 120))]));
+        }
     } else if let Some(review) = &report.review {
         let reason = short(&review.reason, 120);
         say(format!("{} flagged it at {}: \"{reason}\"", review.by, at(review.at)));

@@ -81,6 +81,7 @@ pub(super) fn declare(room: &Room<'_>, ask: &DeclareBlocker) -> Result<Decided, 
             step: room.workflow.steps()[done].key.clone(),
             how: standing_word(room.state.steps[done].standing()),
             other: None,
+            integrated: false,
         });
     }
     let named: Vec<&str> = steps.iter().map(StepKey::as_str).collect();

@@ -1,6 +1,7 @@
 //! All rules in one place: `decide` returns facts or a refusal; nothing else in the program
 //! forms an opinion. It reads nothing but what it is given (L9).
 
+mod baseline;
 mod blocker;
 mod cancel;
 mod claim;
@@ -29,6 +30,7 @@ use super::state::{EventRef, ItemState, LedgerState, RequestSeen, Standing};
 use super::transition::ItemPhase;
 use super::workflow::Workflow;
 
+pub use baseline::{Integrate, OnBase, Revert, Work, works};
 pub use blocker::{
     BLOCKER_TYPES, BLOCKER_TYPES_POLICY, DeclareBlocker, ResolveBlocker, blocker_types,
 };
@@ -77,6 +79,8 @@ pub enum Ask {
     Cancel(Cancel),
     Migrate(Box<Migrate>),
     RollBack(RollBack),
+    Integrate(Box<Integrate>),
+    Revert(Box<Revert>),
 }
 
 impl Ask {
@@ -111,7 +115,9 @@ impl Ask {
             | Self::Resume(_)
             | Self::Cancel(_)
             | Self::Migrate(_)
-            | Self::RollBack(_) => Vec::new(),
+            | Self::RollBack(_)
+            | Self::Integrate(_)
+            | Self::Revert(_) => Vec::new(),
         }
     }
 }
@@ -193,6 +199,8 @@ pub enum Unchanged {
     Resolved { blocker: CriterionId },
     /// This principal is accountable already.
     Owner { owner: PrincipalId },
+    /// The item was integrated by this commit before.
+    Integrated { commit: String },
     /// The item was resumed before, for this reason, and nothing has happened since.
     Resumed,
     /// The step was skipped before.
@@ -257,6 +265,8 @@ pub fn decide(
         Ask::Cancel(ask) => cancel::decide(&room, ask),
         Ask::Migrate(ask) => migrate::decide(&room, ask),
         Ask::RollBack(ask) => migrate::roll_back(&room, ask),
+        Ask::Integrate(ask) => baseline::integrate(&room, ask),
+        Ask::Revert(ask) => baseline::revert(&room, ask),
     }
 }
 
@@ -365,6 +375,7 @@ impl Room<'_> {
                     item: self.item(),
                     step: step.key.clone(),
                     how: super::state::standing_word(state.standing()),
+                    integrated: self.state.integrated.is_some(),
                     other: self.other_ready(at),
                 }),
             },
@@ -402,6 +413,7 @@ impl Room<'_> {
             matches!(self.state.steps[at].standing(), Standing::Queued | Standing::Claimed)
         });
         Refusal::Finished {
+            integrated: self.state.integrated.is_some(),
             item: self.item(),
             step: attempt.key().clone(),
             attempt: attempt.clone(),

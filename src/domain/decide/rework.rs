@@ -18,7 +18,7 @@ pub struct Rework {
 
 pub(super) fn decide(room: &Room<'_>, ask: &Rework) -> Result<Decided, Refusal> {
     text("the reason", &ask.reason)?;
-    if asked_before(room, ask) {
+    if sent_back_before(room, &ask.return_to, &ask.reason) {
         return Ok(Decided::Unchanged(Unchanged::SentBack { to: ask.return_to.clone() }));
     }
     let back = room.step(&ask.return_to)?;
@@ -52,12 +52,12 @@ pub(super) fn decide(room: &Room<'_>, ask: &Rework) -> Result<Decided, Refusal> 
 }
 
 /// This principal sent the item back there with these words, and nobody took the step since.
-fn asked_before(room: &Room<'_>, ask: &Rework) -> bool {
+pub(super) fn sent_back_before(room: &Room<'_>, to: &StepKey, reason: &str) -> bool {
     let Some(last) = room.state.last_return() else { return false };
-    let waits = room.workflow.position(&ask.return_to).is_some_and(|at| {
+    let waits = room.workflow.position(to).is_some_and(|at| {
         matches!(room.state.steps[at].standing(), Standing::Queued | Standing::Untouched)
     });
-    let same = last.gate.is_none() && last.to == ask.return_to && last.reason == ask.reason;
+    let same = last.gate.is_none() && last.to == *to && last.reason == reason;
     same && waits && last.by == room.moment.actor.principal
 }
 
