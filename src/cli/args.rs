@@ -539,7 +539,7 @@ pub(super) struct ReworkArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  stepseal integrate --work-item ALBUMS --commit main --dry-run\n  stepseal integrate --work-item ALBUMS --commit 4f1c2a9\n  stepseal integrate --work-item ALBUMS --commit main --accept --reason \"edited in the merge\"\n\nEvery step must be done, and the commit on the base branch. For each completion that counts it says\nlanded, not landed or cannot tell, and how that was seen: a merge, a squash, a rebase, equal paths or\nequal outputs. Afterwards the item takes no work until a revert."
+    after_help = "Examples:\n  stepseal integrate --work-item ALBUMS --commit main --dry-run\n  stepseal integrate --work-item ALBUMS --commit 4f1c2a9\n  stepseal integrate --work-item ALBUMS --commit main --accept --reason \"edited in the merge\"\n\nEvery step must be done, and the commit on the base branch. For each completion that counts it says\nlanded, not landed or cannot tell, and how that was seen: a merge, a squash, a rebase, equal\npaths or equal outputs. Afterwards the item takes no work until a revert."
 )]
 pub(super) struct IntegrateArgs {
     #[command(flatten)]
@@ -1189,6 +1189,8 @@ pub(super) enum PolicyCommand {
     after_help = "Examples:\n  stepseal policy set role.lead ann@example.org bob@example.org --reason \"the team of May\"\n  stepseal policy set gate.release.quorum 2 --reason \"four eyes\" --impact \"every release waits for two\"\n  stepseal policy set review required --reason \"too many twins\"\n  stepseal policy set integrate role:lead ci --reason \"nobody else merges\"\n\nThe keys: review, blocker.types, gate.review.quorum, gate.release.quorum, gate.review.selfReview,\ngate.release.selfReview, integrate, role.NAME. A value replaces the one before: name every member."
 )]
 pub(super) struct PolicySetArgs {
+    /// Which one: review, blocker.types, role.NAME, integrate, gate.KIND.quorum, …; `policy show`
+    /// lists them
     #[arg(value_name = "KEY", add = suggest::policies())]
     pub key: String,
     /// The whole new value

@@ -564,6 +564,11 @@ proptest! {
         }
         match play.item().phase {
             ItemPhase::Cancelled => return Ok(()),
+            ItemPhase::Integrated => {
+                let open = play.where_answer(|a| !matches!(a, Answer::Done(_)));
+                prop_assert!(open.is_empty(), "integrated with {:?} to do", open);
+                return Ok(());
+            }
             ItemPhase::Merged | ItemPhase::Closed => {
                 play.does(&who("ann"), &crate::domain_kit::overturn());
             }
