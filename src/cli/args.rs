@@ -82,13 +82,12 @@ macro_rules! verbs {
                 }
             }
 
-            /// Adds the verb of this name; `None` where there is no such verb.
-            fn add(root: &clap::Command, name: &str) -> Option<clap::Command> {
-                let verb = match name {
+            /// The tree of the verb of this name; `None` where there is no such verb.
+            fn alone(name: &str) -> Option<clap::Command> {
+                Some(match name {
                     $($name => verbs!(@$shape $args, clap::Command::new($name)),)*
                     _ => return None,
-                };
-                Some(root.clone().subcommand(verb))
+                })
             }
         }
     };
@@ -210,7 +209,8 @@ impl Cli {
         let root =
             Global::augment_args(clap::Command::new("stepseal")).version(env!("CARGO_PKG_VERSION"));
         let words = argv.iter().skip(1).filter_map(|word| word.to_str());
-        let alone = words.filter_map(|word| Command::add(&root, word)).next().unwrap_or(root);
+        let verb = words.filter_map(Command::alone).next();
+        let alone = root.subcommands(verb);
         let read =
             alone.try_get_matches_from(argv).and_then(|found| Self::from_arg_matches(&found));
         match read {

@@ -22,7 +22,6 @@ use super::workflow::Workflow;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carried {
     pub from: StepKey,
-    pub migration: EventRef,
     #[serde(with = "chrono::serde::ts_milliseconds")]
     pub at: DateTime<Utc>,
     /// Of the step it was.
@@ -202,7 +201,7 @@ impl ItemState {
                 let mut state = parked.map_or_else(StepState::new, StepState::anew);
                 settled.insert(step.key.clone(), state.settled());
                 if let Some((from, source)) = sources.get(&step.key) {
-                    carry(&mut state, from, source, event.timestamp, &this);
+                    carry(&mut state, from, source, event.timestamp);
                 }
                 state
             })
@@ -328,25 +327,15 @@ impl ItemState {
 }
 
 /// What a renamed step brings along.
-fn carry(
-    state: &mut StepState,
-    from: &StepKey,
-    source: &StepState,
-    at: DateTime<Utc>,
-    migration: &EventRef,
-) {
+fn carry(state: &mut StepState, from: &StepKey, source: &StepState, at: DateTime<Utc>) {
     match source.standing() {
         Standing::Done(Done::Skipped) => state.skipped.clone_from(&source.skipped),
         Standing::Done(Done::ImportedDone | Done::ImportedSkipped) => {
             state.imported = source.imported;
         }
         Standing::Done(Done::Completed | Done::Approved | Done::Carried) => {
-            state.carried = Some(Carried {
-                from: from.clone(),
-                migration: migration.clone(),
-                at,
-                outputs_digest: source.outputs_digest(),
-            });
+            state.carried =
+                Some(Carried { from: from.clone(), at, outputs_digest: source.outputs_digest() });
         }
         Standing::Untouched | Standing::Queued | Standing::Claimed | Standing::Ended(_) => {}
     }

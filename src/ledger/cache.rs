@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::domain::id::Digest;
 
 /// Changes with every change of what is cached: another program's files are then not read.
-const FORMAT: &str = concat!("stepseal-cache 4 ", env!("CARGO_PKG_VERSION"), "\n");
+const FORMAT: &str = concat!("stepseal-cache 5 ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// What the user should know although the command went well, each once.
 #[derive(Debug, Clone, Default)]

@@ -24,6 +24,7 @@ use crate::artifact::{
     Committer, Frontier, Mark, Pattern, Recovery, SCHEMA_VERSION, Seal, SealedFile, encode, leaf,
     seal_path, signature_path,
 };
+use crate::domain::decide::{Decided, Unchanged};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{Digest, Fingerprint, ItemId};
 use crate::domain::keys::{Fact, Keyring, Said};
@@ -47,6 +48,18 @@ pub enum Verdict<T> {
     },
     /// Nothing to record: no commit (L6).
     Nothing(T),
+}
+
+/// The facts of a decision, or why there are none.
+impl From<Decided> for Verdict<Option<Unchanged>> {
+    fn from(decided: Decided) -> Self {
+        match decided {
+            Decided::Facts(facts) => {
+                Self::Record { facts, definitions: Vec::new(), workflow: None, value: None }
+            }
+            Decided::Unchanged(unchanged) => Self::Nothing(Some(unchanged)),
+        }
+    }
 }
 
 /// What was recorded, read back.

@@ -7,7 +7,7 @@ use crate::domain::decide::{Ask, Decided, Integrate, Revert, Unchanged, Work, wo
 use crate::domain::event::Landed;
 use crate::domain::id::{ItemId, StepKey};
 use crate::domain::moment::Moment;
-use crate::ledger::{Ledger, LedgerError, Receipt, Snapshot, Verdict};
+use crate::ledger::{Ledger, LedgerError, Receipt, Snapshot};
 
 /// What is asked of a commit on the base branch.
 #[derive(Debug, Clone)]
@@ -150,12 +150,7 @@ impl Seen {
     ) -> Result<Receipt<Option<Unchanged>>, LedgerError> {
         ledger.transact(moment, |snapshot| {
             self.follow(snapshot, item)?;
-            Ok(match snapshot.decide(item, &self.asked.ask(), moment)? {
-                Decided::Facts(facts) => {
-                    Verdict::Record { facts, definitions: Vec::new(), workflow: None, value: None }
-                }
-                Decided::Unchanged(unchanged) => Verdict::Nothing(Some(unchanged)),
-            })
+            Ok(snapshot.decide(item, &self.asked.ask(), moment)?.into())
         })
     }
 

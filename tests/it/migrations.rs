@@ -1,7 +1,6 @@
 //! An item moves to another version of its workflow, and back (FR-016): the rules, any story with
 //! a move in it, and the whole of it through the binary.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -232,14 +231,12 @@ proptest! {
             for (step, (is, then)) in
                 play.workflow.steps().iter().zip(now.steps.iter().zip(&was.steps))
             {
-                // What a move opened may have been opened by it only in the order of the day.
                 prop_assert_eq!(is, then, "{} is not as it was", step.key);
             }
             let schedule = |item| Schedule::of(&play.workflow, item).answers;
             prop_assert_eq!(schedule(now), schedule(&was));
         }
-        let recorded = Cell::new(0);
-        after.iter().for_each(|mv| recorded.set(recorded.get() + play.play(mv).len()));
+        after.iter().for_each(|mv| drop(play.play(mv)));
     }
 }
 

@@ -8,7 +8,6 @@ use super::super::ui::{Line, plain, shell, short};
 use super::super::view::BriefView;
 use crate::domain::decide::{POLICY_REASON, awaits_policy};
 use crate::domain::id::{ItemId, StepKey};
-use crate::domain::refusal::Refusal;
 use crate::report::{self, BriefReport};
 
 pub(super) fn run(args: &BriefArgs, session: &Session) -> Result<Reply, Failure> {
@@ -18,11 +17,7 @@ pub(super) fn run(args: &BriefArgs, session: &Session) -> Result<Reply, Failure>
     let snapshot = ledger.snapshot().map_err(fail)?;
     let fold = snapshot.known_item(&item).map_err(fail)?;
     let by_policy = awaits_policy(snapshot.ledger().map_err(fail)?, &fold.state);
-    let at = fold.workflow.position(&key).ok_or_else(|| {
-        let nearest = fold.workflow.nearest_key(key.as_str()).cloned();
-        let unknown = Refusal::UnknownStep { item: item.clone(), key: key.to_string(), nearest };
-        super::super::error::refusal(&unknown, &session.asker())
-    })?;
+    let at = super::step_at(&fold, &key, session)?;
     let mut brief = report::brief(&fold.workflow, &fold.state, at);
     brief.follow_ups = super::follow_ups(&snapshot, &fold).map_err(fail)?;
     let mut reply = Reply::new("brief", &BriefView { brief: brief.clone() });

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::super::Reply;
-use super::super::error::{Failure, next, refusal};
+use super::super::error::{Failure, next};
 use super::super::ui::Line;
 use super::super::view::ImpactView;
-use super::{Asks, Open, names, onwards};
-use crate::domain::decide::void_set;
+use super::{Asks, Open, names, onwards, step_at};
+use crate::domain::decide::{may_return, void_set};
 use crate::domain::id::{AttemptId, ConstraintName, StepKey};
-use crate::domain::refusal::Refusal;
-use crate::domain::state::{Done, Standing, standing_word};
+use crate::domain::state::{Standing, standing_word};
 use crate::domain::transition::ItemPhase;
 use crate::ledger::ItemFold;
 
@@ -20,11 +19,7 @@ const NAMED: usize = 8;
 pub(super) fn reply(fold: &ItemFold, step: &str, asks: &Asks<'_>) -> Result<Reply, Failure> {
     let ItemFold { workflow, state, .. } = fold;
     let key: StepKey = step.parse()?;
-    let at = workflow.position(&key).ok_or_else(|| {
-        let nearest = workflow.nearest_key(step).cloned();
-        let unknown = Refusal::UnknownStep { item: state.id.clone(), key: step.into(), nearest };
-        refusal(&unknown, &asks.session.asker())
-    })?;
+    let at = step_at(fold, &key, asks.session)?;
     let keys = |steps: &[usize]| -> Vec<StepKey> {
         steps.iter().map(|&at| workflow.steps()[at].key.clone()).collect()
     };
@@ -38,14 +33,7 @@ pub(super) fn reply(fold: &ItemFold, step: &str, asks: &Asks<'_>) -> Result<Repl
     let open: Vec<usize> =
         behind.iter().copied().filter(|&other| !state.steps[other].is_done()).collect();
     let standing = state.steps[at].standing();
-    // What was skipped or not done yet cannot be gone back to.
-    let back = match standing {
-        Standing::Done(Done::Skipped | Done::ImportedSkipped) | Standing::Untouched => false,
-        Standing::Queued => false,
-        Standing::Claimed | Standing::Done(_) | Standing::Ended(_) => {
-            state.phase == ItemPhase::Active
-        }
-    };
+    let back = state.phase == ItemPhase::Active && may_return(state, at, None).is_ok();
     let void = if back { void_set(workflow, state, at, None) } else { Vec::new() };
     let attempts: Vec<AttemptId> = void
         .iter()

@@ -17,7 +17,7 @@ use crate::domain::decide::{AddKey, Decided, KeyAsk, RevokeKey, Unchanged};
 use crate::domain::event::{Event, EventData, KeyRole};
 use crate::domain::id::{Fingerprint, SshKey};
 use crate::domain::keys::{Key, Standing};
-use crate::ledger::{LedgerError, Receipt, Verdict};
+use crate::ledger::{LedgerError, Receipt};
 
 /// The most bytes a public key is looked for in.
 const KEY_FILE: u64 = 64 * 1024;
@@ -86,14 +86,7 @@ fn change(ask: &KeyAsk, act: &Act, dry_run: bool, session: &Session) -> Result<R
     let first = act.ledger.snapshot().map_err(fail)?.keys().is_none_or(|keys| keys.is_empty());
     let receipt: Receipt<Option<Unchanged>> = act
         .ledger
-        .transact(&act.moment, |snapshot| {
-            Ok(match snapshot.decide_key(ask, &act.moment)? {
-                Decided::Facts(facts) => {
-                    Verdict::Record { facts, definitions: Vec::new(), workflow: None, value: None }
-                }
-                Decided::Unchanged(unchanged) => Verdict::Nothing(Some(unchanged)),
-            })
-        })
+        .transact(&act.moment, |snapshot| Ok(snapshot.decide_key(ask, &act.moment)?.into()))
         .map_err(fail)?;
     if let Some(unchanged) = &receipt.value {
         return Ok(unchanged_reply(unchanged));

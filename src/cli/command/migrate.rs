@@ -18,8 +18,17 @@ use crate::ledger::{LedgerError, Receipt, Snapshot, Verdict};
 
 /// What was asked for, before the ledger says which versions there are.
 enum Wanted<'a> {
-    To { name: Option<WorkflowName>, version: u32, ask: &'a MigrateArgs },
-    Back { reason: &'a str },
+    To {
+        /// The item's own where it is left out.
+        name: Option<WorkflowName>,
+        version: u32,
+        map: Vec<(StepKey, StepKey)>,
+        drop: Vec<StepKey>,
+        ask: &'a MigrateArgs,
+    },
+    Back {
+        reason: &'a str,
+    },
 }
 
 /// What a judged ask comes to.
@@ -42,7 +51,10 @@ pub(super) fn migrate(args: &MigrateArgs, session: &Session) -> Result<Reply, Fa
             }
         },
     };
-    run(&args.item, &Wanted::To { name, version, ask: args }, args.dry_run, session)
+    let map = mapping(&args.map)?;
+    let drop = args.drop.iter().map(|key| Ok(key.parse()?)).collect::<Result<_, Failure>>()?;
+    let wanted = Wanted::To { name, version, map, drop, ask: args };
+    run(&args.item, &wanted, args.dry_run, session)
 }
 
 pub(super) fn rollback(args: &RollbackArgs, session: &Session) -> Result<Reply, Failure> {
@@ -52,20 +64,16 @@ pub(super) fn rollback(args: &RollbackArgs, session: &Session) -> Result<Reply, 
 fn run(item: &str, wanted: &Wanted<'_>, dry: bool, session: &Session) -> Result<Reply, Failure> {
     let item: ItemId = item.parse()?;
     let act = session.act(Code::None)?;
-    let map = match wanted {
-        Wanted::To { ask, .. } => mapping(&ask.map)?,
-        Wanted::Back { .. } => Vec::new(),
-    };
     let fail = |error: LedgerError| session.ledger_failure(&error);
     if dry {
         let snapshot = act.ledger.snapshot().map_err(fail)?;
-        let judged = judge(&snapshot, &item, wanted, &map, &act).map_err(fail)?;
+        let judged = judge(&snapshot, &item, wanted, &act).map_err(fail)?;
         return Ok(shown(&item, &judged, session));
     }
     let receipt: Receipt<Judged> = act
         .ledger
         .transact(&act.moment, |snapshot| {
-            let judged = judge(snapshot, &item, wanted, &map, &act)?;
+            let judged = judge(snapshot, &item, wanted, &act)?;
             Ok(match judged.decided.clone() {
                 Decided::Facts(facts) => Verdict::Record {
                     facts,
@@ -92,9 +100,9 @@ fn run(item: &str, wanted: &Wanted<'_>, dry: bool, session: &Session) -> Result<
             reply
         }
         Decided::Facts(_) => {
-            let (word, how) = match wanted {
-                Wanted::To { .. } => ("migrated", "to"),
-                Wanted::Back { .. } => ("rolled-back", "to"),
+            let word = match wanted {
+                Wanted::To { .. } => "migrated",
+                Wanted::Back { .. } => "rolled-back",
             };
             view.outcome = word.into();
             view.released = released(&receipt);
@@ -102,7 +110,7 @@ fn run(item: &str, wanted: &Wanted<'_>, dry: bool, session: &Session) -> Result<
             reply.recorded = true;
             let by = &act.moment.actor.principal;
             let word = word.replace('-', " ");
-            reply.lines.push(said(&word, format!("{item} {how} {version} by {by}")));
+            reply.lines.push(said(&word, format!("{item} to {version} by {by}")));
             for fate in judged.fates.iter().filter(|fate| tells(fate)).take(TOLD) {
                 reply.lines.push(line(fate));
             }
@@ -128,13 +136,12 @@ fn judge(
     snapshot: &Snapshot<'_>,
     item: &ItemId,
     wanted: &Wanted<'_>,
-    map: &[(StepKey, StepKey)],
     act: &Act,
 ) -> Result<Judged, LedgerError> {
     let fold = snapshot.known_item(item)?;
     let here = &fold.workflow;
     let (to, ask) = match wanted {
-        Wanted::To { name, version, ask } => {
+        Wanted::To { name, version, map, drop, ask } => {
             let name = name.clone().unwrap_or_else(|| here.reference.name.clone());
             let known = snapshot.ledger()?.workflows.get(&(name.clone(), *version));
             let Some(known) = known else {
@@ -144,10 +151,8 @@ fn judge(
             let to = snapshot.workflow(&WorkflowRef { name, version: *version, sha256 })?;
             let migrate = Migrate {
                 to: (*to).clone(),
-                map: map.to_vec(),
-                drop: ask.drop.iter().map(|key| key.parse()).collect::<Result<_, _>>().map_err(
-                    |error: crate::domain::id::InvalidId| Refusal::Invalid(error.to_string()),
-                )?,
+                map: map.clone(),
+                drop: drop.clone(),
                 release_claims: ask.release_claims,
                 reason: ask.reason.clone(),
             };

@@ -35,11 +35,12 @@ mod workflow;
 
 use super::Reply;
 use super::args::Command;
-use super::error::{Failure, Next, clear_review, next, resolve_blocker};
+use super::error::{Failure, Next, clear_review, next, refusal, resolve_blocker};
 use super::session::{Act, Session};
 use super::ui::{Line, Ui, short};
 use crate::domain::event::{EventKind, VoidStep};
 use crate::domain::id::{AttemptId, CriterionId, ExecutorId, ItemId, StepKey, WorkflowName};
+use crate::domain::refusal::Refusal;
 use crate::domain::schedule::{Answer, Hold, Schedule};
 use crate::domain::state::AttemptState;
 use crate::domain::transition::ItemPhase;
@@ -352,6 +353,16 @@ fn void_words(void: &[VoidStep], gate: Option<&StepKey>) -> String {
     };
     let words: Vec<String> = void.iter().filter(|step| Some(&step.key) != gate).map(word).collect();
     words.join(", ")
+}
+
+/// Where a step that was typed stands in its item's workflow.
+fn step_at(fold: &ItemFold, key: &StepKey, session: &Session) -> Result<usize, Failure> {
+    let ItemFold { workflow, state, .. } = fold;
+    workflow.position(key).ok_or_else(|| {
+        let nearest = workflow.nearest_key(key.as_str()).cloned();
+        let (item, key) = (state.id.clone(), key.to_string());
+        refusal(&Refusal::UnknownStep { item, key, nearest }, &session.asker())
+    })
 }
 
 /// Any things by name, at most some of them.

@@ -9,10 +9,10 @@ use super::super::ui::{Line, clock, plain, said, short};
 use super::super::view::{
     PolicyChangeView, PolicyEntry, PolicyLogView, PolicyShowView, PolicyView,
 };
-use crate::domain::decide::{Decided, PolicyKey, ReviewPolicy, SetPolicy, Unchanged};
+use crate::domain::decide::{PolicyKey, ReviewPolicy, SetPolicy, Unchanged};
 use crate::domain::event::{Event, EventData, PolicyChanged};
 use crate::domain::state::LedgerState;
-use crate::ledger::{LedgerError, Receipt, Sealed, Snapshot, Verdict};
+use crate::ledger::{LedgerError, Receipt, Sealed, Snapshot};
 
 pub(super) fn run(command: &PolicyCommand, session: &Session) -> Result<Reply, Failure> {
     match command {
@@ -53,14 +53,7 @@ fn change(ask: &SetPolicy, session: &Session) -> Result<Reply, Failure> {
     let fail = |error: LedgerError| session.ledger_failure(&error);
     let receipt: Receipt<Option<Unchanged>> = act
         .ledger
-        .transact(&act.moment, |snapshot| {
-            Ok(match snapshot.decide_policy(ask, &act.moment)? {
-                Decided::Facts(facts) => {
-                    Verdict::Record { facts, definitions: Vec::new(), workflow: None, value: None }
-                }
-                Decided::Unchanged(unchanged) => Verdict::Nothing(Some(unchanged)),
-            })
-        })
+        .transact(&act.moment, |snapshot| Ok(snapshot.decide_policy(ask, &act.moment)?.into()))
         .map_err(fail)?;
     let key = known(&ask.key, session)?;
     let snapshot = act.ledger.snapshot().map_err(fail)?;

@@ -4,17 +4,16 @@ use chrono::{DateTime, Utc};
 
 use super::super::Reply;
 use super::super::args::{SortArg, StatusArgs};
-use super::super::error::{Failure, clear_review, next, overturn, refusal};
+use super::super::error::{Failure, clear_review, next, overturn};
 use super::super::session::Session;
 use super::super::ui::{Line, Ui, clock, count, grouped, plain, shell, short, span};
 use super::super::view::{
     HolderView, ItemView, PortfolioItem, PortfolioView, StoppedItem, WhyNotFact, WhyNotView,
 };
 use super::which::Which;
-use super::{Asks, Open, follow_up_rows, impact, listed, names, onwards};
+use super::{Asks, Open, follow_up_rows, impact, listed, names, onwards, step_at};
 use crate::domain::decide::{POLICY_REASON, ReviewPolicy, awaits_policy};
 use crate::domain::id::{ItemId, StepKey};
-use crate::domain::refusal::Refusal;
 use crate::domain::schedule::{self, Answer, Hold, Schedule};
 use crate::domain::state::Imported;
 use crate::domain::status::Status;
@@ -584,11 +583,7 @@ fn why_not(
     let session = asks.session;
     let key: StepKey = step.parse()?;
     let ItemFold { workflow, state, .. } = fold;
-    let at = workflow.position(&key).ok_or_else(|| {
-        let nearest = workflow.nearest_key(step).cloned();
-        let unknown = Refusal::UnknownStep { item: state.id.clone(), key: step.into(), nearest };
-        refusal(&unknown, &session.asker())
-    })?;
+    let at = step_at(fold, &key, session)?;
     let schedule = Schedule::of(workflow, state);
     let report = report::item(workflow, state);
     let word = report.steps[at].state.clone();

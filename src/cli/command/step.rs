@@ -11,7 +11,7 @@ use crate::domain::decide::{Ask, Decided, Release, Requeue, Skip, Unchanged};
 use crate::domain::event::EventKind;
 use crate::domain::id::{AttemptId, ItemId, StepKey};
 use crate::domain::state::RequestSeen;
-use crate::ledger::{ItemFold, LedgerError, Receipt, Verdict};
+use crate::ledger::{ItemFold, LedgerError, Receipt};
 
 pub(super) fn skip(args: &SkipArgs, session: &Session) -> Result<Reply, Failure> {
     let step: StepKey = args.step.parse()?;
@@ -49,14 +49,9 @@ pub(super) fn ask(
     item: &ItemId,
     ask: &Ask,
 ) -> Result<Receipt<Option<Unchanged>>, Failure> {
-    let judged: Result<_, LedgerError> = act.ledger.transact(&act.moment, |snapshot| {
-        Ok(match snapshot.decide(item, ask, &act.moment)? {
-            Decided::Facts(facts) => {
-                Verdict::Record { facts, definitions: Vec::new(), workflow: None, value: None }
-            }
-            Decided::Unchanged(unchanged) => Verdict::Nothing(Some(unchanged)),
-        })
-    });
+    let judged: Result<_, LedgerError> = act
+        .ledger
+        .transact(&act.moment, |snapshot| Ok(snapshot.decide(item, ask, &act.moment)?.into()));
     judged.map_err(|error| session.ledger_failure(&error))
 }
 

@@ -246,14 +246,7 @@ pub(super) fn retire(args: &RetireArgs, session: &Session) -> Result<Reply, Fail
     let fail = |error: LedgerError| session.ledger_failure(&error);
     let receipt: Receipt<Option<Unchanged>> = act
         .ledger
-        .transact(&act.moment, |snapshot| {
-            Ok(match snapshot.decide_workflow(&ask, &act.moment)? {
-                Decided::Facts(facts) => {
-                    Verdict::Record { facts, definitions: Vec::new(), workflow: None, value: None }
-                }
-                Decided::Unchanged(unchanged) => Verdict::Nothing(Some(unchanged)),
-            })
-        })
+        .transact(&act.moment, |snapshot| Ok(snapshot.decide_workflow(&ask, &act.moment)?.into()))
         .map_err(fail)?;
     let snapshot = act.ledger.snapshot().map_err(fail)?;
     let portfolio = snapshot.portfolio().map_err(fail)?;

@@ -152,8 +152,10 @@ fn mapping(room: &Room<'_>, ask: &Migrate) -> Result<Vec<StepMapping>, Refusal> 
             to: new.reference.clone(),
             undecided: undecided
                 .into_iter()
-                .map(|key| (near(&key), key))
-                .map(|(n, k)| (k, n))
+                .map(|key| {
+                    let near = near(&key);
+                    (key, near)
+                })
                 .collect(),
             new: free().cloned().collect(),
         });

@@ -50,7 +50,7 @@ pub use review::{
     ClearReview, CloseReview, FlagReview, LinkReview, MergeReview, OverturnReview, POLICY_REASON,
     REVIEW_POLICY, ReviewPolicy, awaits_policy,
 };
-pub use rework::{Rework, void_set};
+pub use rework::{Rework, may_return, void_set};
 
 use chrono::{DateTime, Utc};
 

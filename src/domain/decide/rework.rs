@@ -71,17 +71,26 @@ pub(super) fn target(room: &Room<'_>, to: &StepKey, gate: Option<usize>) -> Resu
         to: to.clone(),
         why,
     };
+    may_return(room.state, back, gate).map_err(bad)?;
+    Ok(back)
+}
+
+/// Whether an item can go back to a step, from a gate or outside one; why not, where it cannot.
+///
+/// # Errors
+/// The reason, in words.
+pub fn may_return(item: &ItemState, back: usize, gate: Option<usize>) -> Result<(), &'static str> {
     if gate.is_some_and(|at| back >= at) {
-        return Err(bad("it does not come before the gate"));
+        return Err("it does not come before the gate");
     }
-    match room.state.steps[back].standing() {
+    match item.steps[back].standing() {
         Standing::Done(Done::Skipped | Done::ImportedSkipped) => {
-            Err(bad("it was skipped, and skipped steps stay skipped"))
+            Err("it was skipped, and skipped steps stay skipped")
         }
-        Standing::Untouched => Err(bad("it has not been done yet")),
+        Standing::Untouched => Err("it has not been done yet"),
         // A gate's rejection is about what lies between; without one there is nothing to undo.
-        Standing::Queued if gate.is_none() => Err(bad("it has not been done yet")),
-        Standing::Queued | Standing::Claimed | Standing::Done(_) | Standing::Ended(_) => Ok(back),
+        Standing::Queued if gate.is_none() => Err("it has not been done yet"),
+        Standing::Queued | Standing::Claimed | Standing::Done(_) | Standing::Ended(_) => Ok(()),
     }
 }
 
