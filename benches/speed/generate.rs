@@ -219,6 +219,7 @@ impl Item {
             ledger,
             item: self.state.as_ref().map(|state| (state, &*self.workflow)),
             live: None,
+            in_use: &[],
             others: &[],
         };
         match decide(world, &self.id, ask, &Moment::new(self.at, seed, actor)) {

@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::decide::{GateRules, gate_digest};
 use crate::domain::id::{
-    AttemptAlias, AttemptId, ClaimId, Digest, ExecutorId, ItemId, PrincipalId, StepKey,
+    AttemptAlias, AttemptId, ClaimId, ConstraintName, Digest, ExecutorId, ItemId, PrincipalId,
+    StepKey,
 };
 use crate::domain::moment::{read_time, read_time_or_null};
 use crate::domain::schedule::{Answer, NAMED, Schedule, direct_blockers, ended_words};
 use crate::domain::state::{Approval, ItemState, LedgerState, StepState};
 use crate::domain::transition::ItemPhase;
-use crate::domain::workflow::{GateKind, Workflow};
+use crate::domain::workflow::{GateKind, Step, Workflow};
+
+use super::path::{Busy, busy_path};
 
 /// `artifacts/ledger.json`: what this branch is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -89,11 +92,14 @@ impl AssignmentDoc {
     }
 }
 
-/// `artifacts/busy/…`: an executor and its live claim.
+/// `artifacts/busy/…`: an executor, or a constraint of the whole ledger, and the live claim that
+/// keeps it busy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BusyDoc {
     pub kind: BusyKind,
+    /// The constraint, where that is what is busy.
+    pub constraint: Option<ConstraintName>,
     pub executor: ExecutorId,
     pub work_item_id: ItemId,
     pub attempt_id: AttemptId,
@@ -107,26 +113,57 @@ pub struct BusyDoc {
 #[serde(rename_all = "kebab-case")]
 pub enum BusyKind {
     Executor,
+    Constraint,
 }
 
 impl BusyDoc {
-    /// The live claims of an item.
+    /// What the live claims of an item keep busy.
     #[must_use]
     pub fn of(workflow: &Workflow, item: &ItemState) -> Vec<Self> {
-        AssignmentDoc::of(workflow, item).iter().filter_map(Self::of_assignment).collect()
+        let steps = workflow.steps().iter().zip(&item.steps);
+        let docs = steps.flat_map(|(step, state)| {
+            let docs = AssignmentDoc::of_step(&item.id, &step.key, state);
+            docs.into_iter().flat_map(|doc| Self::of_assignment(&doc, Some(step)))
+        });
+        docs.collect()
     }
 
-    /// The executor an assignment keeps busy, while it is live.
+    /// What an assignment keeps busy while it is live: its executor, and the ledger-wide
+    /// constraints of its step. Of a step that is parked nothing is live.
     #[must_use]
-    pub fn of_assignment(doc: &AssignmentDoc) -> Option<Self> {
-        doc.terminal_state.is_none().then(|| Self {
-            kind: BusyKind::Executor,
+    pub fn of_assignment(doc: &AssignmentDoc, step: Option<&Step>) -> Vec<Self> {
+        if doc.terminal_state.is_some() {
+            return Vec::new();
+        }
+        let busy = |kind, constraint| Self {
+            kind,
+            constraint,
             executor: doc.executor.clone(),
             work_item_id: doc.work_item_id.clone(),
             attempt_id: doc.attempt_id.clone(),
             claim_id: doc.claim_id,
             since: doc.claimed_at,
-        })
+        };
+        let constraints = step.into_iter().flat_map(|step| &step.definition.constraints);
+        let shared = constraints.filter(|constraint| constraint.is_global());
+        std::iter::once(busy(BusyKind::Executor, None))
+            .chain(shared.map(|name| busy(BusyKind::Constraint, Some(name.clone()))))
+            .collect()
+    }
+
+    /// What is busy.
+    #[must_use]
+    pub fn busy(&self) -> Busy<'_> {
+        match &self.constraint {
+            Some(constraint) => Busy::Constraint(constraint),
+            None => Busy::Executor(&self.executor),
+        }
+    }
+
+    /// Where it stands in the tree.
+    #[must_use]
+    pub fn path(&self) -> String {
+        busy_path(self.busy())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The tree's layout (L2): one layout, no options.
 
 use crate::domain::event::EventKind;
-use crate::domain::id::{Digest, ExecutorId, ItemId, StepKey, WorkflowName};
+use crate::domain::id::{ConstraintName, Digest, ExecutorId, ItemId, StepKey, WorkflowName};
 
 /// The ledger's format version.
 pub const LEDGER_DOC: &str = "artifacts/ledger.json";
@@ -148,11 +148,22 @@ pub fn schedule_path(item: &ItemId) -> String {
     format!("artifacts/schedule/{}/{item}.json", item.shard())
 }
 
-/// `artifacts/busy/HASH.json`: executors are never paths, so their digest is.
+/// What one live claim keeps busy: of each there is one claim at a time in the whole ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Busy<'a> {
+    Executor(&'a ExecutorId),
+    /// A ledger-wide one (S4).
+    Constraint(&'a ConstraintName),
+}
+
+/// `artifacts/busy/HASH.json`: executors and constraints are never paths, so their digest is.
 #[must_use]
-pub fn busy_path(executor: &ExecutorId) -> String {
-    let hash = Digest::of_parts(&[b"executor\0", executor.as_str().as_bytes()]);
-    format!("artifacts/busy/{hash}.json")
+pub fn busy_path(busy: Busy<'_>) -> String {
+    let (kind, name) = match busy {
+        Busy::Executor(executor) => (&b"executor\0"[..], executor.as_str()),
+        Busy::Constraint(constraint) => (&b"constraint\0"[..], constraint.as_str()),
+    };
+    format!("artifacts/busy/{}.json", Digest::of_parts(&[kind, name.as_bytes()]))
 }
 
 #[cfg(test)]

@@ -544,6 +544,21 @@ pub(super) fn refusal(refusal: &Refusal, asker: &Asker) -> Failure {
             failure.next = claim_other(asker, item, other.as_ref());
             failure
         }
+        Refusal::ConstraintInUse { item, step, constraint, by, other } => {
+            failure.data = json!({
+                "workItemId": item, "stepKey": step, "constraint": constraint,
+                "by": by.attempt.key(), "byItem": by.item, "attemptId": by.attempt,
+                "heldBy": by.executor, "since": stamp(by.since),
+            });
+            failure = failure
+                .fact("in use", format!("{} of {}, held by {}", by.attempt, by.item, by.executor))
+                .fact("since", asker.ago(by.since));
+            failure.next = match other {
+                Some(_) => claim_other(asker, item, other.as_ref()),
+                None => vec![next(["status", by.item.as_str()])],
+            };
+            failure
+        }
         Refusal::NeedsRequeue { item, step, attempt, ended } => failure
             .data(json!({
                 "workItemId": item, "stepKey": step, "attemptId": attempt, "ended": ended.word(),

@@ -241,6 +241,14 @@ pub const SSH_ALGORITHMS: [&str; 4] = [
     "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
 
+impl ConstraintName {
+    /// Whether it is shared by every item of the ledger and not by the steps of one.
+    #[must_use]
+    pub fn is_global(&self) -> bool {
+        self.0.starts_with("global:")
+    }
+}
+
 impl ItemId {
     /// The two hex digits of the folder the item lives in (L2): SHA-256 of the lower-cased id,
     /// so case twins meet in one folder and are refused there.

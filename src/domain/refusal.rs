@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::decide::LiveClaim;
 use super::event::{KeyRole, Landed, LandedVerdict, WorkflowRef};
 use super::id::{
     AttemptAlias, AttemptId, ClaimId, ConstraintName, CriterionId, ExecutorId, Fingerprint, ItemId,
@@ -143,6 +144,14 @@ pub enum Refusal {
         by: StepKey,
         in_progress: bool,
         holder: Option<ExecutorId>,
+        other: Option<StepKey>,
+    },
+    #[error("{step} of {item} shares {constraint} with the whole ledger, and {} uses it", by.item)]
+    ConstraintInUse {
+        item: ItemId,
+        step: StepKey,
+        constraint: ConstraintName,
+        by: Box<LiveClaim>,
         other: Option<StepKey>,
     },
     #[error("{step} of {item} ended as {} and is not queued", ended.word())]
@@ -360,6 +369,7 @@ impl Refusal {
             | Self::NotReady { .. }
             | Self::Blocked { .. }
             | Self::Serialised { .. }
+            | Self::ConstraintInUse { .. }
             | Self::NeedsRequeue { .. }
             | Self::IsGate { .. }
             | Self::NotGate { .. }
@@ -422,7 +432,7 @@ impl Refusal {
             Self::UnknownBlocker { .. } => "unknown-blocker",
             Self::NotReady { .. } => "not-ready",
             Self::Blocked { .. } => "blocked",
-            Self::Serialised { .. } => "constraint-busy",
+            Self::Serialised { .. } | Self::ConstraintInUse { .. } => "constraint-busy",
             Self::NeedsRequeue { .. } => "needs-requeue",
             Self::IsGate { .. } => "is-gate",
             Self::NotGate { .. } => "not-gate",

@@ -8,8 +8,7 @@ use super::error::LedgerError;
 use super::fold::{ItemFold, Sealed, advance};
 use super::tree::Changes;
 use crate::artifact::{
-    self, AssignmentDoc, BusyDoc, PaperError, ScheduleDoc, assignment_folder, busy_path, encode,
-    schedule_path,
+    self, AssignmentDoc, BusyDoc, PaperError, ScheduleDoc, assignment_folder, encode, schedule_path,
 };
 use crate::domain::event::Event;
 use crate::domain::id::{Digest, ItemId};
@@ -133,7 +132,8 @@ impl Batch {
             let Some(now) = touched.now else { continue };
             let (was, is) = changed(touched.before.as_ref(), &now);
             for path in was.keys().filter(|path| !is.contains_key(*path)) {
-                // A later item of this batch may have claimed for the same executor.
+                // Another item of this batch may have claimed for the same executor, or what
+                // this one had used.
                 derived.entry(path.clone()).or_insert(None);
             }
             for (path, doc) in is {
@@ -194,8 +194,8 @@ fn derived(fold: &ItemFold, wanted: impl Fn(usize) -> bool) -> Files {
     let steps = workflow.steps().iter().map(|step| &step.key).zip(&state.steps);
     for (_, (key, step)) in steps.chain(&state.parked).enumerate().filter(|(at, _)| wanted(*at)) {
         for doc in AssignmentDoc::of_step(&state.id, key, step) {
-            if let Some(busy) = BusyDoc::of_assignment(&doc) {
-                files.insert(busy_path(&busy.executor), Derived::Busy(Box::new(busy)));
+            for busy in BusyDoc::of_assignment(&doc, workflow.step(key)) {
+                files.insert(busy.path(), Derived::Busy(Box::new(busy)));
             }
             let path = format!("{folder}/{}.json", doc.attempt_id);
             files.insert(path, Derived::Assignment(Box::new(doc)));

@@ -13,13 +13,13 @@ use super::object::Entry;
 use super::seen::{self, Foreign, Seen};
 use super::store::Store;
 use super::tree;
-use crate::artifact::{self, BusyDoc, HANDOFF, LEDGER_FOLDER, LedgerDoc, Mark, WORKFLOWS};
+use crate::artifact::{self, Busy, BusyDoc, HANDOFF, LEDGER_FOLDER, LedgerDoc, Mark, WORKFLOWS};
 use crate::domain::decide::{
     Ask, Decided, KeyAsk, KeyWorld, LiveClaim, OtherItem, SetPolicy, WorkflowAsk, World, decide,
     decide_key, decide_policy, decide_workflow,
 };
 use crate::domain::event::WorkflowRef;
-use crate::domain::id::{ExecutorId, ItemId, WorkflowName};
+use crate::domain::id::{AttemptId, ConstraintName, ExecutorId, ItemId, StepKey, WorkflowName};
 use crate::domain::keys::Keyring;
 use crate::domain::moment::Moment;
 use crate::domain::refusal::Refusal;
@@ -315,7 +315,34 @@ impl<'l> Snapshot<'l> {
     /// # Errors
     /// When the file that says so is bad.
     pub fn live_claim(&self, executor: &ExecutorId) -> Result<Option<LiveClaim>, LedgerError> {
-        let path = artifact::busy_path(executor);
+        self.busy(Busy::Executor(executor))
+    }
+
+    /// Which claim uses a ledger-wide constraint now, wherever in the ledger (S4).
+    ///
+    /// # Errors
+    /// When the file that says so is bad.
+    pub fn used_by(&self, constraint: &ConstraintName) -> Result<Option<LiveClaim>, LedgerError> {
+        self.busy(Busy::Constraint(constraint))
+    }
+
+    /// The ledger-wide constraints of an item's step that claims use now.
+    ///
+    /// # Errors
+    /// When a file that says so is bad.
+    pub fn in_use(
+        &self,
+        workflow: &Workflow,
+        step: &StepKey,
+    ) -> Result<Vec<(ConstraintName, LiveClaim)>, LedgerError> {
+        let constraints = workflow.step(step).into_iter().flat_map(|s| &s.definition.constraints);
+        let shared = constraints.filter(|constraint| constraint.is_global());
+        let used = shared.map(|name| Ok(self.used_by(name)?.map(|by| (name.clone(), by))));
+        used.filter_map(Result::transpose).collect()
+    }
+
+    fn busy(&self, busy: Busy<'_>) -> Result<Option<LiveClaim>, LedgerError> {
+        let path = artifact::busy_path(busy);
         if let Some(seen) = &self.seen
             && let Some(found) = seen.stop_where(self.store, self.root, |p| p == path)?
         {
@@ -368,9 +395,14 @@ impl<'l> Snapshot<'l> {
         if fold.is_none() && !matches!(ask, Ask::Register(_)) {
             return Err(self.unknown(id)?);
         }
-        let live = match ask {
-            Ask::Claim(_) => self.live_claim(&moment.actor.id)?,
-            _ => None,
+        let (live, in_use) = match (ask, &fold) {
+            (Ask::Claim(claim), Some(ItemFold { state, workflow, .. })) => {
+                let named = claim.attempt.as_deref().and_then(|name| state.attempt_named(name));
+                let step = claim.step.as_ref().or(named.as_ref().map(AttemptId::key));
+                let in_use = step.map(|step| self.in_use(workflow, step)).transpose()?;
+                (self.live_claim(&moment.actor.id)?, in_use.unwrap_or_default())
+            }
+            _ => (None, Vec::new()),
         };
         let mut others = Vec::new();
         for other in ask.others(fold.as_ref().map(|fold| &*fold.state)) {
@@ -382,6 +414,7 @@ impl<'l> Snapshot<'l> {
             ledger: self.ledger()?,
             item: fold.as_ref().map(|fold| (&*fold.state, &*fold.workflow)),
             live: live.as_ref(),
+            in_use: &in_use,
             others: &others,
         };
         decide(world, id, ask, moment).or_else(|mut refusal| {

@@ -17,7 +17,7 @@ use stepseal::domain::event::{
     Actor, ActorKind, Baseline, BaselineIntegration, Event, EventData, ImportedState, ImportedStep,
     Landed, LandedVerdict, Outcome, PolicyChanged, Scope, StepRef,
 };
-use stepseal::domain::id::{AttemptId, ClaimId, Digest, EventId, ItemId, StepKey};
+use stepseal::domain::id::{AttemptId, ClaimId, ConstraintName, Digest, EventId, ItemId, StepKey};
 use stepseal::domain::moment::Moment;
 use stepseal::domain::refusal::Refusal;
 use stepseal::domain::schedule::{Answer, Schedule, decision};
@@ -192,6 +192,8 @@ pub(crate) struct Play {
     pub tick: i64,
     /// The other items of the ledger.
     pub others: Vec<OtherItem>,
+    /// What claims of other items use of the whole ledger.
+    pub in_use: Vec<(ConstraintName, LiveClaim)>,
     /// The versions an item may be moved to, beside its own.
     pub versions: Vec<Arc<Workflow>>,
 }
@@ -223,7 +225,8 @@ impl Play {
         let others = ["WI-0", "WI-2"].map(|other| standing(other, ItemPhase::Active, None));
         let (ledger, others) = (LedgerState::default(), others.to_vec());
         let versions = vec![Arc::clone(&workflow)];
-        Self { workflow, ledger, item: None, log: Vec::new(), tick: 0, others, versions }
+        let in_use = Vec::new();
+        Self { workflow, ledger, item: None, log: Vec::new(), tick: 0, others, in_use, versions }
     }
 
     /// A play with a registered item.
@@ -314,6 +317,7 @@ impl Play {
             ledger: &self.ledger,
             item: self.item.as_ref().map(|item| (item, &*self.workflow)),
             live: live.as_ref(),
+            in_use: &self.in_use,
             others: &self.others,
         };
         decide(world, &id::<ItemId>(ITEM), ask, moment)

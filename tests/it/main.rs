@@ -47,6 +47,7 @@ mod sabotage;
 mod sample;
 mod scheduler;
 mod schemas;
+mod shared;
 mod signatures;
 mod speckit_corpus;
 mod speckit_fuzz;

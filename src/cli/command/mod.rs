@@ -33,13 +33,18 @@ mod versions;
 mod which;
 mod workflow;
 
+use std::sync::Arc;
+
 use super::Reply;
 use super::args::Command;
 use super::error::{Failure, Next, clear_review, next, refusal, resolve_blocker};
 use super::session::{Act, Session};
 use super::ui::{Line, Ui, short};
+use crate::domain::decide::LiveClaim;
 use crate::domain::event::{EventKind, VoidStep};
-use crate::domain::id::{AttemptId, CriterionId, ExecutorId, ItemId, StepKey, WorkflowName};
+use crate::domain::id::{
+    AttemptId, ConstraintName, CriterionId, ExecutorId, ItemId, StepKey, WorkflowName,
+};
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule::{Answer, Hold, Schedule};
 use crate::domain::state::AttemptState;
@@ -94,8 +99,8 @@ struct Open {
     gates: Vec<StepKey>,
     held: Vec<(StepKey, String)>,
     done: bool,
-    /// What has to be attested to claim the first ready one.
-    attest: Vec<CriterionId>,
+    /// What the item is worked by: what a claim of a ready step must attest, and shares.
+    workflow: Arc<Workflow>,
     /// A tie among the ready ones, in words.
     tie: Option<String>,
     /// Who may decide the first pending gate, where not everybody may.
@@ -132,8 +137,6 @@ impl Open {
                 | Answer::Waiting => {}
             }
         }
-        let first = schedule.ready.first().map(|&at| &workflow.steps()[at].definition);
-        let attest = first.map(|first| first.entry.iter().map(|c| c.id.clone()).collect());
         let deciders = gates.first().and_then(|gate| deciders(workflow, gate));
         Self {
             ready: schedule.ready.iter().map(|&at| key(at)).collect(),
@@ -141,7 +144,7 @@ impl Open {
             held,
             done: schedule.done.iter().all(|done| *done),
             deciders,
-            attest: attest.unwrap_or_default(),
+            workflow: Arc::clone(workflow),
             tie: tie(workflow, &schedule.ready),
             under_review: state.phase == ItemPhase::Active && state.review.flagged.is_some(),
             blocker,
@@ -206,6 +209,11 @@ fn tie(workflow: &Workflow, ready: &[usize]) -> Option<String> {
     Some(format!("tie at order {}: {} first", first.order, first.key))
 }
 
+/// `global:production is in use: deploy.1 of SHOP-8, held by dev-2`.
+fn in_use_words(constraint: &ConstraintName, by: &LiveClaim) -> String {
+    format!("{constraint} is in use: {} of {}, held by {}", by.attempt, by.item, by.executor)
+}
+
 /// Keys, at most some of them, with the count of the rest.
 fn names(keys: &[StepKey], most: usize) -> String {
     let named: Vec<&str> = keys.iter().take(most).map(StepKey::as_str).collect();
@@ -244,6 +252,17 @@ impl<'a> Asks<'a> {
         Some(held.note(format!("{executor} holds it; one task at a time")))
     }
 
+    /// The ledger-wide constraints of a step that claims use now; none where that cannot be had.
+    fn in_use(&self, workflow: &Workflow, step: &StepKey) -> Vec<(ConstraintName, LiveClaim)> {
+        let used = self.ledger.snapshot().and_then(|snapshot| snapshot.in_use(workflow, step));
+        used.unwrap_or_default()
+    }
+
+    /// The first of some ready steps that could be claimed this moment.
+    fn claimable<'s>(&self, open: &'s Open) -> Option<&'s StepKey> {
+        open.ready.iter().find(|step| self.in_use(&open.workflow, step).is_empty())
+    }
+
     /// A command with the executor that was named for this one.
     fn named(&self, next: Next) -> Next {
         match &self.session.who.executor {
@@ -261,10 +280,12 @@ fn onwards(item: &ItemId, open: &Open, asks: &Asks<'_>) -> Vec<Next> {
         let words = ["complete", "--work-item", item.as_str(), "--step", step.as_str()];
         return vec![asks.named(next(words)).with(["--outcome", "…"])];
     }
-    if let Some(step) = open.ready.first() {
+    if let Some(step) = asks.claimable(open) {
         let mut claim = next(["claim", "--work-item", item.as_str(), "--step", step.as_str()]);
-        if !open.attest.is_empty() {
-            let all: Vec<&str> = open.attest.iter().map(CriterionId::as_str).collect();
+        let entry = open.workflow.step(step).map(|step| &step.definition.entry[..]);
+        let all: Vec<&str> =
+            entry.unwrap_or_default().iter().map(|criterion| criterion.id.as_str()).collect();
+        if !all.is_empty() {
             claim = claim.with(["--attest".to_owned(), all.join(",")]);
         }
         return vec![asks.held().unwrap_or_else(|| asks.named(claim))];
@@ -276,6 +297,9 @@ fn onwards(item: &ItemId, open: &Open, asks: &Asks<'_>) -> Vec<Next> {
             Some(who) => approve.note(who.clone()),
             None => approve,
         }];
+    }
+    if let Some(step) = open.ready.first() {
+        return vec![next(["status", item.as_str(), "--why-not", step.as_str()])];
     }
     if let Some(survivor) = &open.ended {
         return vec![next(["status", survivor.as_ref().unwrap_or(item).as_str()])];

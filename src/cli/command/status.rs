@@ -11,7 +11,7 @@ use super::super::view::{
     HolderView, ItemView, PortfolioItem, PortfolioView, StoppedItem, WhyNotFact, WhyNotView,
 };
 use super::which::Which;
-use super::{Asks, Open, follow_up_rows, impact, listed, names, onwards, step_at};
+use super::{Asks, Open, follow_up_rows, impact, in_use_words, listed, names, onwards, step_at};
 use crate::domain::decide::{POLICY_REASON, ReviewPolicy, awaits_policy};
 use crate::domain::id::{ItemId, StepKey};
 use crate::domain::schedule::{self, Answer, Hold, Schedule};
@@ -348,6 +348,12 @@ fn one(
         reply.lines.push(Line::Row(vec!["related".into(), listed(&report.linked)]));
     }
     let open = Open::of(fold);
+    for (step, (constraint, by)) in open.ready.iter().take(3).flat_map(|step| {
+        asks.in_use(&open.workflow, step).into_iter().map(move |used| (step, used))
+    }) {
+        let what = format!("{step}: {}", in_use_words(&constraint, &by));
+        reply.lines.push(Line::Row(vec!["shared".into(), what]));
+    }
     for step in report.steps.iter().filter(|step| step.state == "held").take(3) {
         reply.lines.push(Line::Row(vec!["to do".into(), remaining(step)]));
     }
@@ -593,6 +599,15 @@ fn why_not(
         let (rule, what) = ("review".to_owned(), POLICY_REASON.to_owned());
         facts.push(WhyNotFact { rule, what, steps: Vec::new() });
     }
+    // Judged when somebody claims, and not part of the item's own schedule (S6).
+    let in_use = match schedule.answers[at] {
+        Answer::Ready { .. } => asks.in_use(workflow, &key),
+        _ => Vec::new(),
+    };
+    for (constraint, by) in &in_use {
+        let (rule, what) = ("constraint".to_owned(), in_use_words(constraint, by));
+        facts.push(WhyNotFact { rule, what, steps: Vec::new() });
+    }
     let opens = path_to(fold, &schedule, at);
     let view = WhyNotView {
         work_item_id: state.id.clone(),
@@ -608,7 +623,7 @@ fn why_not(
         n => format!(": {n} facts hold it"),
     };
     let head = match word.as_str() {
-        "ready" if !by_policy => format!("{key} can start now"),
+        "ready" if !by_policy && in_use.is_empty() => format!("{key} can start now"),
         "open" => format!("{key} is a gate that people can decide now"),
         "held" => format!(
             "{key} is held by {}",
@@ -631,9 +646,10 @@ fn why_not(
             .collect();
         reply.lines.push(Line::Row(vec!["opens when".into(), shown.join(" → ")]));
     }
-    reply.next = match by_policy {
-        true => vec![clear_review(&state.id)],
-        false => onwards(&state.id, &Open::of(fold), asks),
+    reply.next = match (by_policy, in_use.first()) {
+        (true, _) => vec![clear_review(&state.id)],
+        (false, Some((_, by))) => vec![next(["status", by.item.as_str()])],
+        (false, None) => onwards(&state.id, &Open::of(fold), asks),
     };
     Ok(reply)
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 
 use super::super::event::{AttemptClaimed, AttestMode, Attestation, EventData};
-use super::super::id::{AttemptAlias, CriterionId, Digest, InvalidId, StepKey};
+use super::super::id::{AttemptAlias, ConstraintName, CriterionId, Digest, InvalidId, StepKey};
 use super::super::moment::is_sayable;
 use super::super::refusal::Refusal;
 use super::super::schedule::{Answer, Hold};
@@ -34,6 +34,7 @@ pub struct Attest {
 pub(super) fn decide(
     room: &Room<'_>,
     live: Option<&LiveClaim>,
+    in_use: &[(ConstraintName, LiveClaim)],
     ask: &Claim,
 ) -> Result<Decided, Refusal> {
     let (at, alias) = target(room, ask)?;
@@ -67,6 +68,16 @@ pub(super) fn decide(
             step: live.attempt.key().clone(),
             attempt: live.attempt.clone(),
             since: live.since,
+        });
+    }
+    // Steps of this item took their turn above: what is left are claims of other items.
+    if let Some((constraint, by)) = in_use.first() {
+        return Err(Refusal::ConstraintInUse {
+            item: room.item(),
+            step: step.key.clone(),
+            constraint: constraint.clone(),
+            by: Box::new(by.clone()),
+            other: room.other_ready(at),
         });
     }
     let attempt = room.current(at);

@@ -20,8 +20,8 @@ mod rework;
 
 use super::event::{Baseline, Event, EventData, Link, Outcome, StepRef, WorkflowRef};
 use super::id::{
-    AttemptId, ClaimId, CriterionId, ExecutorId, Fingerprint, ItemId, PrincipalId, RequestId,
-    StepKey,
+    AttemptId, ClaimId, ConstraintName, CriterionId, ExecutorId, Fingerprint, ItemId, PrincipalId,
+    RequestId, StepKey,
 };
 use super::moment::Moment;
 use super::refusal::Refusal;
@@ -131,7 +131,7 @@ pub struct OtherItem {
     pub survivor: Option<ItemId>,
 }
 
-/// The executor's live claim, wherever in the ledger it is.
+/// A live claim, wherever in the ledger it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveClaim {
     pub executor: ExecutorId,
@@ -149,6 +149,8 @@ pub struct World<'a> {
     pub item: Option<(&'a ItemState, &'a Workflow)>,
     /// What the asking executor holds now.
     pub live: Option<&'a LiveClaim>,
+    /// Which ledger-wide constraints of the step that is asked for are in use now, and by whom.
+    pub in_use: &'a [(ConstraintName, LiveClaim)],
     /// The other items the ask names, as far as the ledger has them.
     pub others: &'a [OtherItem],
 }
@@ -244,7 +246,7 @@ pub fn decide(
     let room = Room { state, workflow, moment, ledger: world.ledger, others: world.others };
     match ask {
         Ask::Register(_) => unreachable!("registration was decided above"),
-        Ask::Claim(ask) => claim::decide(&room, world.live, ask),
+        Ask::Claim(ask) => claim::decide(&room, world.live, world.in_use, ask),
         Ask::Complete(ask) => complete::decide(&room, ask),
         Ask::Skip(ask) => flow::skip(&room, ask),
         Ask::Requeue(ask) => flow::requeue(&room, ask),

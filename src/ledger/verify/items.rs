@@ -16,7 +16,7 @@ use super::Audit;
 use super::report::{Class, Finding};
 use crate::artifact::{self, BusyDoc, HANDOFF, LEDGER_FOLDER, encode_event};
 use crate::domain::event::{EventData, EventKind, WorkflowRef};
-use crate::domain::id::{ClaimId, Digest, ExecutorId, ItemId};
+use crate::domain::id::{ClaimId, Digest, ItemId};
 use crate::domain::schedule::decision;
 use crate::domain::state::{ItemState, LedgerState};
 use crate::domain::workflow::Workflow;
@@ -208,29 +208,35 @@ impl Audit<'_> {
         unjudged.append(&mut self.items.unfolded);
         let mut busy = std::mem::take(&mut self.items.busy);
         busy.retain(|(item, ..)| !unjudged.contains(item));
-        let executors = busy.iter().map(|(_, doc, _)| doc.executor.clone());
-        for doc in self.held_elsewhere(executors)? {
+        let paths = busy.iter().map(|(_, doc, _)| doc.path()).collect();
+        for doc in self.held_elsewhere(paths)? {
             busy.push((doc.work_item_id.clone(), doc, String::new()));
         }
         // As their folders follow each other.
         busy.sort_by_cached_key(|(item, ..)| artifact::item_folder(item));
-        let mut held: BTreeMap<ExecutorId, (BusyDoc, String)> = BTreeMap::new();
+        let mut held: BTreeMap<String, (BusyDoc, String)> = BTreeMap::new();
         for (_, doc, path) in busy {
-            let Some(other) = held.remove(&doc.executor) else {
-                held.insert(doc.executor.clone(), (doc, path));
+            let Some(other) = held.remove(&doc.path()) else {
+                held.insert(doc.path(), (doc, path));
                 continue;
             };
             let seal = |path: &String| self.chain.find(path).map(|at| self.chain.files[at].seal);
             let mut both = [other, (doc, path)];
             both.sort_by_key(|(_, path)| seal(path));
             let [(first, kept), (second, path)] = both;
-            let what = format!(
-                "is not legal: {} holds {} of {}",
-                first.executor, first.attempt_id, first.work_item_id
-            );
+            let what = match &first.constraint {
+                None => format!(
+                    "is not legal: {} holds {} of {}",
+                    first.executor, first.attempt_id, first.work_item_id
+                ),
+                Some(constraint) => format!(
+                    "is not legal: {constraint} is in use by {} of {}",
+                    first.attempt_id, first.work_item_id
+                ),
+            };
             unjudged.insert(second.work_item_id);
             self.report.findings.push(Finding::new(Class::IllegalTransition, path, what));
-            held.insert(first.executor.clone(), (first, kept));
+            held.insert(first.path(), (first, kept));
         }
         let wrong = std::mem::take(&mut self.items.wrong).into_iter();
         let left = std::mem::take(&mut self.items.derived).into_keys();

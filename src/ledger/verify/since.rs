@@ -21,7 +21,7 @@ use super::marks::{another, ends};
 use super::report::{Class, Finding, Since, SinceReport, Verified};
 use super::{Audit, DOCUMENTS};
 use crate::artifact::{self, BusyDoc, Frontier, HANDOFF, LEDGER_FOLDER, Mark, Seal};
-use crate::domain::id::{Digest, ExecutorId, ItemId};
+use crate::domain::id::{Digest, ItemId};
 
 /// The file in the common git folder.
 const FILE: &str = "verified.json";
@@ -259,15 +259,15 @@ impl Audit<'_> {
             && seal.previous == previous.map(|bytes| Digest::of(&bytes)))
     }
 
-    /// What untouched items hold for executors that touched items hold something for.
+    /// What untouched items keep busy of what touched items keep busy, by the files that say so.
     pub(super) fn held_elsewhere(
         &self,
-        executors: impl Iterator<Item = ExecutorId>,
+        paths: BTreeSet<String>,
     ) -> Result<Vec<BusyDoc>, LedgerError> {
         let Some(start) = &self.start else { return Ok(Vec::new()) };
         let mut held = Vec::new();
-        for executor in executors.collect::<BTreeSet<_>>() {
-            let bytes = tree::file(self.store, start.root, &artifact::busy_path(&executor))?;
+        for path in paths {
+            let bytes = tree::file(self.store, start.root, &path)?;
             let doc = bytes.and_then(|bytes| artifact::decode::<BusyDoc>(&bytes).ok());
             let untouched =
                 |doc: &BusyDoc| !self.chain.has_below(&artifact::item_folder(&doc.work_item_id));
