@@ -392,7 +392,7 @@ impl Writer {
             writeln!(self.changes, "D {path}").expect("memory");
         }
         for doc in docs {
-            let path = artifact::busy_path(&doc.executor);
+            let path = doc.path();
             self.file(path.clone(), &encode(&doc));
             self.busy.push(path);
         }

@@ -62,6 +62,10 @@ pub(super) struct Global {
     /// Read the ledger as it stood at COMMIT; what reads takes it, what acts refuses it
     #[arg(long, value_name = "COMMIT", global = true)]
     pub at: Option<String>,
+    /// Read the ledger as it stood at the end of WHEN: a date, a time, or so long before the latest
+    /// fact (7d)
+    #[arg(long, value_name = "WHEN", global = true, conflicts_with = "at")]
+    pub as_of: Option<String>,
 }
 
 /// Declares the verbs once: the enum that clap derives the whole tree from, their names, and one
@@ -152,6 +156,8 @@ verbs! {
     alone Export "export" ExportArgs,
     /// Recompute everything and name what is not as it was sealed
     alone Verify "verify" VerifyArgs,
+    /// Compute every state, schedule and metric anew from the events, and compare
+    alone Replay "replay" ReplayArgs,
     /// Put sealed bytes back after somebody changed the ledger
     alone Correct "correct" CorrectArgs,
     /// Say which keys may sign seals
@@ -190,6 +196,7 @@ impl Command {
                 | Self::Log(_)
                 | Self::Export(_)
                 | Self::Metrics(_)
+                | Self::Replay(_)
                 | Self::Policy(_)
                 | Self::Workflow(_)
         )
@@ -218,6 +225,18 @@ impl Cli {
             read => read,
         }
     }
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal replay\n  stepseal replay ALBUMS\n  stepseal replay --expect 3b5f…        the digest another clone printed\n\nThe same facts give the same digest, in whichever order they came and whichever way. Nothing that\nthis clone keeps is used; what it keeps and is wrong is thrown away. Exit 10 where a file of the\nledger is not what the events give, or the digest is another."
+)]
+pub(super) struct ReplayArgs {
+    #[command(flatten)]
+    pub item: MaybeItem,
+    /// The digest it should come to
+    #[arg(long, value_name = "DIGEST")]
+    pub expect: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -963,9 +982,6 @@ pub(super) struct MetricsArgs {
     /// What has a row [default: portfolio, or step where an item is named]
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub by: Option<LevelArg>,
-    /// What was known then: later facts do not count [default: the ledger's latest fact]
-    #[arg(long, value_name = "WHEN")]
-    pub as_of: Option<String>,
     /// Write a table instead
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<MetricsFormat>,

@@ -11,6 +11,7 @@ mod session;
 mod suggest;
 mod ui;
 pub mod view;
+mod when;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -153,7 +154,8 @@ pub fn run(
     match reply {
         Ok(mut reply) => {
             // What could be done then is no hint for now.
-            if cli.global.at.is_some() {
+            let measures = matches!(cli.command, Command::Metrics(_));
+            if cli.global.at.is_some() || cli.global.as_of.is_some() && !measures {
                 reply.next.clear();
             }
             finish(reply, command, &prefix, &mut ui)

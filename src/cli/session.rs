@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::args::Global;
 use super::error::{self, Asker, Failure};
+use super::when::moment;
 use crate::code;
 use crate::config::{Config, Environment, Origin, OwnClaims, Who};
 use crate::domain::moment::Moment;
@@ -23,6 +24,8 @@ pub(super) struct Session {
     pub who: Who,
     /// The commit of the ledger that is looked at, where it is not the newest.
     pub at: Option<String>,
+    /// The time the ledger is looked at as it stood then, as it was typed.
+    pub as_of: Option<String>,
     /// What the ledger says beside the answer.
     pub notes: Notes,
     /// What was typed, for request digests.
@@ -49,8 +52,8 @@ impl Session {
         };
         let now = environment.now();
         let (notes, signing) = (Notes::default(), OnceLock::new());
-        let at = global.at.clone();
-        Self { environment, config, who, at, notes, typed, argv, now, signing }
+        let (at, as_of) = (global.at.clone(), global.as_of.clone());
+        Self { environment, config, who, at, as_of, notes, typed, argv, now, signing }
     }
 
     /// The time of this command.
@@ -137,8 +140,18 @@ impl Session {
         Located::find(&self.place()).map_err(|error| self.ledger_failure(&error))
     }
 
-    /// Opens the ledger for reading.
+    /// Opens the ledger for reading, as it stood at the commit or the time that was asked for.
     pub(super) fn ledger(&self) -> Result<Ledger, Failure> {
+        let ledger = self.whole_ledger()?;
+        let Some(text) = &self.as_of else { return Ok(ledger) };
+        let fail = |error: LedgerError| self.ledger_failure(&error);
+        let latest = ledger.snapshot().and_then(|snapshot| snapshot.last_recorded());
+        let (_, before) = moment("--as-of", text, latest.map_err(fail)?)?;
+        ledger.before(before).map_err(fail)
+    }
+
+    /// The same, whatever time was asked for: for what looks at the times of events itself.
+    pub(super) fn whole_ledger(&self) -> Result<Ledger, Failure> {
         let located = self.locate()?;
         self.agree(&located)?;
         let settings = self.settings(&located);
@@ -151,12 +164,14 @@ impl Session {
 
     /// Refuses what acts, or looks at more than one moment, where the past is to be read.
     pub(super) fn only_now(&self) -> Result<(), Failure> {
-        match &self.at {
-            None => Ok(()),
-            Some(_) => Err(Failure::usage(
-                "--at reads the ledger as it stood: this command does not take it",
-            )),
-        }
+        let flag = match (&self.at, &self.as_of) {
+            (None, None) => return Ok(()),
+            (Some(_), _) => "--at",
+            (None, Some(_)) => "--as-of",
+        };
+        Err(Failure::usage(format!(
+            "{flag} reads the ledger as it stood: this command does not take it"
+        )))
     }
 
     /// The common git config says which branch is the ledger; a file or a variable that says

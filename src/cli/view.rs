@@ -431,6 +431,28 @@ views! {
     }
 
     /// `cancel`.
+    ReplayView {
+        items: usize,
+        events: u64,
+        /// Over the three below; what `--expect` takes.
+        digest: Digest,
+        /// Of what `status --json` says of every item.
+        states: Digest,
+        schedules: Digest,
+        metrics: Digest,
+        /// `--expect`, where it was given.
+        expected: Option<Digest>,
+        differences: Vec<DifferenceView>,
+        stopped: Vec<StoppedItem>,
+    }
+
+    /// What is not as an item's events give it.
+    DifferenceView {
+        work_item_id: ItemId,
+        /// The derived file; none where it is what this clone keeps to answer sooner.
+        path: Option<String>,
+    }
+
     CancelView {
         work_item_id: ItemId,
         /// `cancelled` or `unchanged`.
@@ -938,6 +960,7 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "owners" OwnersView,
         "resume" ResumeView,
         "cancel" CancelView,
+        "replay" ReplayView,
         "portfolio" PortfolioView,
         "status" ItemView,
         "why-not" WhyNotView,

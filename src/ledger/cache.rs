@@ -65,6 +65,14 @@ impl Cache {
         self.write(name, &[FORMAT.as_bytes(), digest.as_str().as_bytes(), &content].concat());
     }
 
+    /// Removes what can be made again.
+    pub(super) fn clear(&self) {
+        for name in ["portfolio", "ledger"] {
+            drop(std::fs::remove_file(self.folder.join(name)));
+        }
+        drop(std::fs::remove_dir_all(self.folder.join("items")));
+    }
+
     /// Reads what cannot be made again: unlike a cache, it is missed when it cannot be read.
     pub(super) fn recall<T: DeserializeOwned>(&self, name: &str, what: &str) -> Option<T> {
         let path = self.folder.join(name);

@@ -26,10 +26,12 @@ mod transact;
 mod tree;
 mod verify;
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use git2::Oid;
 
 pub use barrier::Durability;
@@ -46,7 +48,7 @@ pub use seen::Foreign;
 pub use signatures::{Doubted, SealsOf, Signatures};
 pub use snapshot::{FORMAT, Snapshot};
 pub use store::Place;
-pub use sweep::Follower;
+pub use sweep::{Differs, Follower};
 pub use transact::{Receipt, Verdict};
 pub use verify::{Class, Finding, Since, SinceReport, Verified, VerifyOptions};
 
@@ -175,6 +177,43 @@ impl Ledger {
             return Err(unknown());
         }
         Ok(Self { at: Some(oid), ..self })
+    }
+
+    /// The same ledger as it stood before a moment: at its newest commit whose seal is older.
+    ///
+    /// Commits are in the order of the ledger whatever clocks said, so what stands before that
+    /// commit is part of the answer even where its time is later.
+    ///
+    /// # Errors
+    /// When the ledger was made later.
+    pub fn before(self, moment: DateTime<Utc>) -> Result<Self, LedgerError> {
+        let Some(mut at) = self.at.map_or_else(|| self.store.tip(), |at| Ok(Some(at)))? else {
+            return Err(LedgerError::NoLedger);
+        };
+        for seen in 0.. {
+            progress::tell("commits", seen, 0);
+            let commit = self.store.commit(at)?;
+            // A commit says whole seconds, its seal milliseconds.
+            let older = match commit.seconds.cmp(&moment.timestamp()) {
+                Ordering::Less => true,
+                Ordering::Greater => false,
+                Ordering::Equal => seen::last_seal(&self.store, commit.tree)?.0.timestamp < moment,
+            };
+            if older {
+                break;
+            }
+            let Some(&parent) = commit.parents.first() else {
+                let when = moment.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+                return Err(LedgerError::Invalid(format!("there was no ledger before {when}")));
+            };
+            at = parent;
+        }
+        Ok(Self { at: Some(at), ..self })
+    }
+
+    /// Throws away what is kept beside the ledger to answer sooner; deleting it loses nothing (L9).
+    pub fn forget_folds(&self) {
+        self.cache.clear();
     }
 
     /// The branch the ledger is on.

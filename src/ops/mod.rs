@@ -7,9 +7,11 @@ mod claim;
 mod complete;
 mod delegate;
 mod output;
+mod replay;
 
 pub use baseline::{Boundary, BoundaryError, Seen};
 pub use claim::{Claimed, Next, NextClaim, claim, claim_next};
 pub use complete::{CheckFailed, Checks, Completion, OpsError, complete};
 pub use delegate::{Delegated, Delegation, Dry, Twin, compiled, delegate, dry_run};
 pub use output::{OutputError, hash_output};
+pub use replay::{Difference, Measuring, Replayed, replay};

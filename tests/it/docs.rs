@@ -57,6 +57,23 @@ fn every_reason_is_documented() {
 }
 
 #[test]
+fn every_reason_has_its_way_on() {
+    let page = doc("docs/exit-codes.md");
+    let (before, reasons) = page.split_once("## Reasons").expect("the section");
+    let (_, ways) = before.split_once("\n## The way on\n").expect("the section");
+    let reasons: Vec<&str> = reasons.split('`').skip(3).step_by(2).collect();
+    assert!(reasons.len() > 60, "{reasons:?}");
+    for reason in &reasons {
+        let rows = ways.lines().filter(|row| row.contains(&format!("`{reason}`"))).count();
+        assert_eq!(rows, 1, "{reason}");
+    }
+    let mut named = ways.lines().filter_map(|row| row.split('|').nth(1));
+    let strange = named
+        .find(|cell| cell.split('`').skip(1).step_by(2).any(|reason| !reasons.contains(&reason)));
+    assert_eq!(strange, None, "no reason is called so");
+}
+
+#[test]
 fn every_class_of_verify_has_its_section_in_recovery() {
     let doc = doc("docs/recovery.md");
     for class in Class::ALL {

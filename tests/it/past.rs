@@ -1,4 +1,4 @@
-//! `--at COMMIT`: what a reader says of an earlier commit is what it said then. `--impact`: what
+//! `--at COMMIT` and `--as-of WHEN`: what a reader says of the past is what it said then. `--impact`: what
 //! hangs on a step, against what going back to it really does.
 
 use serde_json::Value;
@@ -73,17 +73,20 @@ fn what_is_read_of_the_past_is_what_was_said_then() {
         let more: &[&str] = if act[0] == "complete" { &done } else { &[] };
         room.ok(&[act, more].concat());
         let tip = room.git(&["rev-parse", "stepseal-ledger"]).trim().to_owned();
+        let when = room.git(&["log", "-1", "--format=%cI", "stepseal-ledger"]).trim().to_owned();
         let said: Vec<_> = READERS.iter().map(|words| answer(&room, words)).collect();
-        then.push((tip, said));
+        then.push((tip, when, said));
     }
     // Backwards, so that what is kept of a later state must not be taken for an earlier one.
-    for (tip, said) in then.iter().rev() {
+    for (tip, when, said) in then.iter().rev() {
         for (words, said) in READERS.iter().zip(said) {
-            let now = answer(&room, &[*words, &["--at", tip]].concat());
-            assert_eq!(&now, said, "{words:?} at {tip}");
+            for past in [["--at", tip], ["--as-of", when]] {
+                let now = answer(&room, &[*words, &past].concat());
+                assert_eq!(&now, said, "{words:?} {past:?}");
+            }
         }
     }
-    let (tip, said) = then.last().expect("acts");
+    let (tip, _, said) = then.last().expect("acts");
     assert_eq!(&answer(&room, READERS[0]), &said[0], "and the newest is still the newest at {tip}");
 }
 
@@ -103,14 +106,22 @@ fn what_acts_does_not_take_a_moment_of_the_past() {
         &["init"],
         &["delegate", "--prompt", "x"],
     ] {
-        let (code, said) = room.json(&[act, &["--at", tip.trim()]].concat());
-        assert_eq!((code, &said["recorded"]), (2, &Value::from(false)), "{act:?}: {said}");
+        for past in [["--at", tip.trim()], ["--as-of", "0s"]] {
+            let (code, said) = room.json(&[act, &past].concat());
+            assert_eq!((code, &said["recorded"]), (2, &Value::from(false)), "{act:?}: {said}");
+        }
     }
     assert_eq!(room.git(&["rev-parse", "stepseal-ledger"]), tip);
     for nowhere in ["0123456", "HEAD", "stepseal-ledger", "--all"] {
         let (code, said) = room.json(&["status", &format!("--at={nowhere}")]);
         assert_eq!(code, 2, "{nowhere}: {said}");
     }
+    for never in ["2020-01-01", "10w", "yesterday", "-1d"] {
+        let (code, said) = room.json(&["status", &format!("--as-of={never}")]);
+        assert_eq!(code, 2, "{never}: {said}");
+    }
+    let (code, _) = room.json(&["status", "--as-of", "0s", "--at", tip.trim()]);
+    assert_eq!(code, 2, "one moment at a time");
 }
 
 #[test]

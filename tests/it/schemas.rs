@@ -232,6 +232,7 @@ fn people(room: &Room, said: &mut BTreeMap<&'static str, Value>) {
         "revert --work-item B --commit HEAD --accept --reason bad --return-to phase-setup",
     );
     room.ok(&["cancel", "--work-item", "B", "--reason", "over"]);
+    say("cli.replay", "replay");
     say("cli.cancel", "cancel --work-item D --reason over");
     say("cli.policy", "policy set role.lead ann bob --reason team --impact reviews");
     say("cli.policy-show", "policy show");

@@ -21,7 +21,6 @@ use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::ui::{Ui, said};
 use super::super::view::{FilesView, TreeView};
-use super::metrics::Measuring;
 use super::which::Which;
 use crate::artifact::{self, ScheduleDoc};
 use crate::domain::event::{EventKind, WorkflowRef};
@@ -30,6 +29,7 @@ use crate::domain::metrics::{self, Flow, History, Item, ItemFlow, Series, Window
 use crate::ledger::{
     Direction, Entry, ItemFold, LedgerError, Progress, Row, Sealed, Snapshot, Stopped,
 };
+use crate::ops::Measuring;
 use crate::report::{
     self, Asked, Csv, Detail, ItemReport, Overview, Page as HtmlPage, Table, Told, Unreadable,
 };

@@ -9,35 +9,20 @@ use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::ui::{Line, Ui, count, short};
 use super::super::view::MetricsView;
+use super::super::when::moment;
 use super::status;
-use super::which::{self, Which};
+use super::which::Which;
 use crate::domain::id::ItemId;
 use crate::domain::metrics::{
-    self, AttemptFlow, Flow, History, Item, ItemFlow, Ratio, Series, Spread, Standing, StepFlow,
-    Times, Watch, Window, WorkflowFlow,
+    self, AttemptFlow, Flow, Item, ItemFlow, Ratio, Series, Spread, Standing, StepFlow, Times,
+    Window, WorkflowFlow,
 };
-use crate::domain::state::ItemState;
-use crate::ledger::{Follower, ItemFold, Sealed, Snapshot, Stopped};
+use crate::ledger::{Snapshot, Stopped};
+use crate::ops::Measuring;
 use crate::report::{self, lasted, percent, tenths};
 
 /// How many reasons and steps of rework a person is told one by one.
 const TOLD: usize = 5;
-
-/// Follows an item for its history.
-#[derive(Default)]
-pub(super) struct Measuring(Watch);
-
-impl Follower for Measuring {
-    type Kept = History;
-
-    fn see(&mut self, after: &ItemState, sealed: Sealed) {
-        self.0.see(after, &sealed.event);
-    }
-
-    fn end(self, fold: &ItemFold) -> History {
-        self.0.end(&fold.workflow, &fold.state)
-    }
-}
 
 pub(super) fn run(
     args: &MetricsArgs,
@@ -50,12 +35,13 @@ pub(super) fn run(
     });
     if ui.json && args.format.is_some() {
         return Err(Failure::usage("--json answers with one JSON document, and csv is none")
-            .then(again(args, level).with(["--format", "csv"])));
+            .then(again(args, level, session).with(["--format", "csv"])));
     }
     if args.item.is_some() && args.which.names_items() {
         return Err(Failure::usage("one item was named: leave it out to see which items fit"));
     }
-    let ledger = session.ledger()?;
+    // Whatever came later is there, and is left out by the time it happened.
+    let ledger = session.whole_ledger()?;
     let snapshot = ledger.snapshot().map_err(|error| session.ledger_failure(&error))?;
     let chosen = Chosen::of(args, &snapshot, session)?;
     let items: Vec<&Item> = chosen.items.iter().collect();
@@ -84,7 +70,7 @@ pub(super) fn run(
     } else {
         let one = args.item.as_ref().and(chosen.items.first()).map(Item::flow);
         said(&mut reply, &view, one.as_ref());
-        reply.next.extend(deeper(args, level, &view));
+        reply.next.extend(deeper(args, level, &view, session));
     }
     reply.quiet = quiet(&view);
     for stopped in &chosen.stopped {
@@ -119,9 +105,9 @@ impl Chosen {
         let portfolio = snapshot.portfolio().map_err(fail)?;
         let latest = portfolio.rows.iter().map(|row| row.last_at).max();
         let known = latest.unwrap_or_default();
-        let as_of = match &args.as_of {
+        let as_of = match &session.as_of {
             // A date counts to its end.
-            Some(text) => which::moment("--as-of", text, known)?.1 - TimeDelta::milliseconds(1),
+            Some(text) => moment("--as-of", text, known)?.1 - TimeDelta::milliseconds(1),
             None => known,
         };
         let which = Which::back_from(&args.which, as_of)?;
@@ -167,7 +153,7 @@ impl Chosen {
 }
 
 /// The command again, without its level.
-fn again(args: &MetricsArgs, level: LevelArg) -> Next {
+fn again(args: &MetricsArgs, level: LevelArg, session: &Session) -> Next {
     let mut words = vec!["metrics".to_owned()];
     words.extend(args.item.clone());
     let which = &args.which;
@@ -184,7 +170,7 @@ fn again(args: &MetricsArgs, level: LevelArg) -> Next {
         ("--executor", &which.executor),
         ("--since", &which.since),
         ("--until", &which.until),
-        ("--as-of", &args.as_of),
+        ("--as-of", &session.as_of),
     ] {
         if let Some(value) = value {
             say(flag, value);
@@ -195,18 +181,27 @@ fn again(args: &MetricsArgs, level: LevelArg) -> Next {
 }
 
 /// The next level down.
-fn deeper(args: &MetricsArgs, level: LevelArg, view: &MetricsView) -> Option<Next> {
+fn deeper(
+    args: &MetricsArgs,
+    level: LevelArg,
+    view: &MetricsView,
+    session: &Session,
+) -> Option<Next> {
+    let then = |hint: Next| match &session.as_of {
+        Some(as_of) => hint.with(["--as-of", as_of]),
+        None => hint,
+    };
     match level {
-        LevelArg::Portfolio => Some(again(args, LevelArg::Step)),
-        LevelArg::Workflow => Some(again(args, LevelArg::Item)),
-        LevelArg::Step if args.item.is_some() => Some(again(args, LevelArg::Attempt)),
-        LevelArg::Step => Some(again(args, LevelArg::Item)),
+        LevelArg::Portfolio => Some(again(args, LevelArg::Step, session)),
+        LevelArg::Workflow => Some(again(args, LevelArg::Item, session)),
+        LevelArg::Step if args.item.is_some() => Some(again(args, LevelArg::Attempt, session)),
+        LevelArg::Step => Some(again(args, LevelArg::Item, session)),
         LevelArg::Item => {
             // The one that took longest says most.
             let longest = view.items.iter().flatten().max_by_key(|item| item.age_ms)?;
-            Some(next(["metrics", longest.work_item_id.as_str()]))
+            Some(then(next(["metrics", longest.work_item_id.as_str()])))
         }
-        LevelArg::Attempt => args.item.as_ref().map(|item| next(["log", item])),
+        LevelArg::Attempt => args.item.as_ref().map(|item| then(next(["log", item]))),
     }
 }
 

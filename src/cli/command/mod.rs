@@ -21,6 +21,7 @@ mod metrics;
 mod migrate;
 mod owner;
 mod policy;
+mod replay;
 mod resume;
 mod review;
 mod rework;
@@ -81,6 +82,7 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Metrics(args) => metrics::run(args, session, ui),
         Command::Export(args) => export::run(args, session, ui),
         Command::Verify(args) => verify::run(args, session),
+        Command::Replay(args) => replay::run(args, session),
         Command::Correct(args) => correct::run(args, session),
         Command::Key(args) => key::run(args, session),
         Command::Policy(args) => policy::run(args, session),
