@@ -146,7 +146,6 @@ pub fn item_after(phase: ItemPhase, event: EventKind) -> Option<ItemPhase> {
         E::ReviewFlagged
         | E::ReviewCleared
         | E::BlockerDeclared
-        | E::BlockerResolved
         | E::WorkItemResumed
         | E::WorkItemMigrated
         | E::MigrationRolledBack
@@ -163,6 +162,8 @@ pub fn item_after(phase: ItemPhase, event: EventKind) -> Option<ItemPhase> {
         | E::GateApproved
         | E::GateRejected
         | E::ReworkRequested => (phase == P::Active).then_some(phase),
+        // What was in the way can go once the outputs count, and time must not run on for it.
+        E::BlockerResolved => matches!(phase, P::Active | P::Integrated).then_some(phase),
         E::ReviewMerged => (phase == P::Active).then_some(P::Merged),
         E::ReviewClosed => (phase == P::Active).then_some(P::Closed),
         E::WorkItemCancelled => (phase == P::Active).then_some(P::Cancelled),

@@ -493,6 +493,18 @@ fn a_blocker_holds_the_steps_it_names_until_it_is_resolved() {
 }
 
 #[test]
+fn what_was_left_open_on_an_integrated_item_can_be_resolved_and_nothing_new_declared() {
+    let mut play = Play::of(vec![work("a")]);
+    play.work("a");
+    play.blocked("bank", &[]);
+    play.integrated();
+    let phase = play.item().phase;
+    assert_eq!(kinds(&play.resolved("bank")), ["blocker-resolved"]);
+    assert_eq!(play.item().phase, phase);
+    assert!(matches!(refusal(&mut play, &declare("again", &[])), Refusal::ItemEnded { .. }));
+}
+
+#[test]
 fn a_resolved_blocker_brings_the_decision_that_was_due() {
     // b goes first again when what held it is gone, so a decision says that a waits for it.
     let mut play =

@@ -121,6 +121,7 @@ fn item_by_hand(phase: ItemPhase, event: EventKind) -> Option<ItemPhase> {
         (P::Active, "baseline-integration") => Some(P::Integrated),
         (P::Merged | P::Closed, "review-overturned") => Some(P::Active),
         (P::Integrated, "baseline-reverted") => Some(P::Active),
+        (P::Integrated, "blocker-resolved") => Some(P::Integrated),
         (P::Active, "review-overturned" | "baseline-reverted") => None,
         (P::Active, _) => Some(P::Active),
         (P::Integrated | P::Merged | P::Closed | P::Cancelled, _) => None,

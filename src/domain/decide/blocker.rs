@@ -4,6 +4,7 @@ use super::super::event::{BlockerDeclared, BlockerResolved, EventData};
 use super::super::id::{CriterionId, PrincipalId, StepKey};
 use super::super::refusal::Refusal;
 use super::super::state::{LedgerState, standing_word};
+use super::super::transition::ItemPhase;
 use super::{Decided, Room, Unchanged, flow, link, outcome, text};
 
 /// The policy key that lists the types of blockers.
@@ -134,7 +135,10 @@ pub(super) fn resolve(room: &Room<'_>, ask: &ResolveBlocker) -> Result<Decided, 
     if blocker.resolved_at.is_some() {
         return Ok(Decided::Unchanged(Unchanged::Resolved { blocker: ask.id.clone() }));
     }
-    room.active()?;
+    // An integrated item takes no work, but what was in its way may be gone all the same.
+    if room.state.phase != ItemPhase::Integrated {
+        room.active()?;
+    }
     let fact = room.fact(
         0,
         None,
