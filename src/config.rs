@@ -252,7 +252,7 @@ pub const KEYS: &[Key] = &[
         "none | ssh: with git's user.signingKey",
     ),
     key("sync", "timeout", "60s", Kind::Duration, "one fetch or push"),
-    key("sync", "tries", "8", Kind::Number, "after a lost race, with growing, jittered pauses"),
+    key("sync", "tries", "30", Kind::Number, "after a lost race, with growing, jittered pauses"),
     key(
         "claim",
         "lease",
@@ -460,11 +460,10 @@ impl Config {
     /// Refuses what is planned but not built: never ignored.
     ///
     /// # Errors
-    /// A remote, or signed commits.
+    /// Signed commits, or stories in parallel.
     pub fn refuse_unbuilt(&self) -> Result<(), ConfigError> {
         type Unbuilt = (&'static str, fn(&str) -> bool, &'static str);
-        let unbuilt: [Unbuilt; 3] = [
-            ("ledger.remote", |v| !v.is_empty(), "a shared remote"),
+        let unbuilt: [Unbuilt; 2] = [
             ("ledger.signCommits", |v| v != "false", "signed commits"),
             ("plan.stories", |v| v != "sequential", "user stories in parallel"),
         ];

@@ -158,6 +158,8 @@ verbs! {
     alone Verify "verify" VerifyArgs,
     /// Compute every state, schedule and metric anew from the events, and compare
     alone Replay "replay" ReplayArgs,
+    /// Bring what others recorded, through the remote the ledger is shared by
+    alone Sync "sync" SyncArgs,
     /// Put sealed bytes back after somebody changed the ledger
     alone Correct "correct" CorrectArgs,
     /// Say which keys may sign seals
@@ -237,6 +239,23 @@ pub(super) struct ReplayArgs {
     /// The digest it should come to
     #[arg(long, value_name = "DIGEST")]
     pub expect: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal sync\n  stepseal sync status        asks nobody\n\nWhat acts asks the remote itself, before it decides and when it records. What reads shows what this\nclone has: sync first to see what others did meanwhile."
+)]
+pub(super) struct SyncArgs {
+    /// What to do [default: bring and send]
+    #[arg(value_enum, value_name = "WHAT")]
+    pub what: Option<SyncArg>,
+}
+
+/// What `sync` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SyncArg {
+    /// Say where this clone and the remote stood at the last look
+    Status,
 }
 
 #[derive(Debug, Args)]

@@ -19,7 +19,7 @@ use crate::domain::id::{
 use crate::domain::keys::Unfit;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::transition::{AttemptPhase, ItemPhase};
-use crate::ledger::{LedgerError, Stop, WayBack};
+use crate::ledger::{LedgerError, Stop, Trouble, WayBack};
 use crate::ops::{BoundaryError, OpsError};
 use crate::plan::{PlanError, Spot};
 use crate::sign::NotSigned;
@@ -957,6 +957,27 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
             .then(next(["init", "--branch", "NAME"]).note("another branch")),
         LedgerError::OtherLedger { .. } => fail(Exit::Refused, "other-ledger")
             .note("git config stepseal.branch says which one this repository uses"),
+        LedgerError::OtherRemote { known, asked } => {
+            let failure = fail(Exit::Refused, "other-remote")
+                .data(json!({ "known": known, "asked": asked }))
+                .note("git config stepseal.remote says through which remote this clone shares it");
+            match known {
+                None => failure.then(next(["init", "--remote", asked])),
+                Some(_) => failure,
+            }
+        }
+        LedgerError::Remote { remote, trouble, said } => {
+            remote_trouble(remote, *trouble, said, asker)
+        }
+        LedgerError::Forked { remote, local, shared } => fail(Exit::Damaged, "forked")
+            .data(json!({ "remote": remote, "local": local, "shared": shared }))
+            .fact("here", format!("commit {local}"))
+            .fact("there", format!("commit {shared}"))
+            .note("each has what the other has not; nothing is written to either")
+            .then(
+                program(["git", "log", "--oneline", "--left-right"])
+                    .with([format!("{local}...{shared}")]),
+            ),
         LedgerError::NewerFormat { .. } => {
             fail(Exit::Refused, "newer-format").note("a newer stepseal is needed to read it")
         }
@@ -1034,6 +1055,44 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
             .then(next(["verify"]).note("all of it, once"))
             .then(next(["verify", "--since", "MARK"]).note("a mark that was kept elsewhere")),
         LedgerError::Invalid(_) => fail(Exit::Usage, "invalid"),
+    }
+}
+
+/// Phrases why a remote does not take part: its own words, and what to type.
+fn remote_trouble(remote: &str, trouble: Trouble, said: &str, asker: &Asker) -> Failure {
+    let exit = match trouble {
+        Trouble::Credentials => Exit::Credentials,
+        Trouble::Refused => Exit::Refused,
+        Trouble::Unreachable | Trouble::TimedOut => Exit::TryAgain,
+        Trouble::NoRemote => Exit::NotFound,
+        Trouble::NoGit => Exit::Outside,
+    };
+    let error = LedgerError::Remote { remote: remote.to_owned(), trouble, said: said.to_owned() };
+    let mut failure = Failure::new(exit, trouble.word(), plain(&error.to_string()))
+        .data(json!({ "remote": remote, "said": said }));
+    for line in said.lines().take(12) {
+        failure.facts.push(Line::Text(format!("  {}", short(line, 200))));
+    }
+    failure = failure.note("nothing was recorded");
+    match trouble {
+        Trouble::Credentials => {
+            failure.then(program(["git", "ls-remote", remote]).note("asks as stepseal does"))
+        }
+        Trouble::Refused => {
+            let rule = ["GH006", "GH013", "protected branch", "rule violations"];
+            let why = match rule.iter().any(|word| said.contains(word)) {
+                true => "a rule protects the branch: let it allow pushes that go forward",
+                false => "a hook of the remote declined it; this is no lost race",
+            };
+            failure.note(why).then(Next { argv: asker.whole.clone(), note: None })
+        }
+        Trouble::Unreachable | Trouble::TimedOut => {
+            failure.then(Next { argv: asker.whole.clone(), note: Some("when it can be".into()) })
+        }
+        Trouble::NoRemote => failure
+            .then(program(["git", "remote", "-v"]))
+            .then(program(["git", "remote", "add", remote, "URL"])),
+        Trouble::NoGit => failure,
     }
 }
 

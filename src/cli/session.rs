@@ -12,7 +12,7 @@ use super::when::moment;
 use crate::code;
 use crate::config::{Config, Environment, Origin, OwnClaims, Who};
 use crate::domain::moment::Moment;
-use crate::ledger::{Durability, Ledger, LedgerError, Located, Notes, Place, Settings};
+use crate::ledger::{Durability, Ledger, LedgerError, Located, Notes, Place, Settings, Sharing};
 use crate::ops::OpsError;
 use crate::sign::{KeyName, LeftOut, Pen, Signing};
 
@@ -79,6 +79,10 @@ impl Session {
             program: concat!("stepseal ", env!("CARGO_PKG_VERSION")).to_owned(),
             notes: self.notes.clone(),
             signing: self.signing(located).clone(),
+            sharing: Sharing {
+                timeout: Duration::from_secs(self.config.seconds("sync.timeout").unwrap_or(60)),
+                tries: self.config.text("sync.tries").parse().unwrap_or(30),
+            },
         }
     }
 
@@ -174,17 +178,30 @@ impl Session {
         )))
     }
 
-    /// The common git config says which branch is the ledger; a file or a variable that says
-    /// another one is refused, naming both (L1).
+    /// The common git config says which branch is the ledger, and through which remote it is
+    /// shared; a file or a variable that says another one is refused, naming both (L1).
     fn agree(&self, located: &Located) -> Result<(), Failure> {
-        let said = self.config.all().find(|(key, ..)| key.full() == "ledger.branch");
-        let (Some(known), Some((_, asked, origin))) = (located.branch(), said) else {
+        let Some(branch) = located.branch() else { return Ok(()) };
+        let remote = located.remote();
+        let said = |name: &str| self.config.all().find(|(key, ..)| key.full() == name);
+        let other = |name: &str, known: &str| {
+            let (_, asked, origin) = said(name)?;
+            let differs = *origin != Origin::Default && asked != known;
+            differs.then(|| (asked.to_owned(), origin.clone()))
+        };
+        let (error, origin) = if let Some((asked, origin)) = other("ledger.branch", &branch) {
+            (LedgerError::OtherLedger { known: branch, asked }, origin)
+        } else if let Some((asked, origin)) =
+            other("ledger.remote", remote.as_deref().unwrap_or_default())
+        {
+            match (remote, asked.is_empty()) {
+                // Said to be for this clone only, and shared all the same: what is on record counts.
+                (Some(_), true) => return Ok(()),
+                (known, _) => (LedgerError::OtherRemote { known, asked }, origin),
+            }
+        } else {
             return Ok(());
         };
-        if *origin == Origin::Default || asked == known {
-            return Ok(());
-        }
-        let error = LedgerError::OtherLedger { known, asked: asked.to_owned() };
         let mut failure = self.ledger_failure(&error);
         failure.snippet = Some(format!("  --> {origin}\n"));
         Err(failure)

@@ -25,7 +25,7 @@ use crate::domain::id::{AttemptId, ItemId};
 use crate::domain::schedule::{Answer, Schedule};
 use crate::domain::state::{Done, LedgerState};
 use crate::domain::workflow::{Criterion, Step};
-use crate::ledger::{Durability, ItemFold, Ledger, Located, Notes, Place, Settings};
+use crate::ledger::{Durability, ItemFold, Ledger, Located, Notes, Place, Settings, Sharing};
 
 /// The variable that asks for suggestions instead of a command.
 const ASKED: &str = "COMPLETE";
@@ -308,6 +308,7 @@ fn with_ledger(ask: impl Fn(&Ledger, &Line) -> Option<Vec<Candidate>>) -> Vec<Ca
             program: "stepseal".to_owned(),
             notes: Notes::default(),
             signing: Arc::default(),
+            sharing: Sharing { timeout: Duration::ZERO, tries: 0 },
         };
         let ledger = Located::find(&Place { dir, git_dir }).ok()?.open(settings).ok()?;
         ask(&ledger, line)

@@ -67,6 +67,8 @@ views! {
     /// `init`.
     InitView {
         branch: String,
+        /// Through which git remote it is shared; null for this clone only.
+        remote: Option<String>,
         /// `created`, `existed` or `adopted`.
         outcome: String,
         adopted_from: Option<String>,
@@ -451,6 +453,21 @@ views! {
         work_item_id: ItemId,
         /// The derived file; none where it is what this clone keeps to answer sooner.
         path: Option<String>,
+    }
+
+    SyncView {
+        remote: String,
+        /// `synced`, `unchanged`, or `status`, which asks nobody.
+        outcome: String,
+        /// The commit this clone has; null before the first.
+        local: Option<String>,
+        /// The commit the remote was last seen at.
+        shared: Option<String>,
+        /// How many commits came.
+        received: usize,
+        /// How many went, which were recorded before the ledger was shared.
+        sent: usize,
+        mark: Option<Mark>,
     }
 
     CancelView {
@@ -960,6 +977,7 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "owners" OwnersView,
         "resume" ResumeView,
         "cancel" CancelView,
+        "sync" SyncView,
         "replay" ReplayView,
         "portfolio" PortfolioView,
         "status" ItemView,

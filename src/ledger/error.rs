@@ -27,6 +27,11 @@ pub enum LedgerError {
     NotALedger { branch: String },
     #[error("the ledger of this repository is {known}, not {asked}")]
     OtherLedger { known: String, asked: String },
+    #[error(
+        "the ledger of this clone is {}, not through {asked}",
+        known.as_ref().map_or("not shared".to_owned(), |known| format!("shared through {known}"))
+    )]
+    OtherRemote { known: Option<String>, asked: String },
     #[error("the ledger was written for format {found}; this program reads {known}")]
     NewerFormat { found: u32, known: u32 },
     /// A rule said no, judged against the newest state.
@@ -56,6 +61,12 @@ pub enum LedgerError {
     /// It may have been recorded.
     #[error("whether it was recorded is unknown: {why}")]
     Unknown { why: String },
+    /// The remote could not be asked, or said no: nothing was recorded.
+    #[error("{remote} {}", trouble.said())]
+    Remote { remote: String, trouble: Trouble, said: String },
+    /// This clone's branch and the remote's each have what the other has not.
+    #[error("the ledger of this clone and the one of {remote} are two histories")]
+    Forked { remote: String, local: String, shared: String },
     #[error("{doing} failed: {why}")]
     Git { doing: String, why: String },
     #[error("{doing} {} failed: {why}", path.display())]
@@ -86,6 +97,48 @@ pub struct WayBack {
     pub branch: String,
     /// Where this clone saw the branch, when the branch names the object and may be wrong itself.
     pub seen: Option<String>,
+}
+
+/// Why a remote does not take part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// It does not know who asks, or what they may.
+    Credentials,
+    /// A hook or a rule of its own.
+    Refused,
+    Unreachable,
+    TimedOut,
+    /// There is no such remote, or nothing of git's where it points.
+    NoRemote,
+    /// The git program is not there.
+    NoGit,
+}
+
+impl Trouble {
+    /// What it does, in words that follow its name.
+    fn said(self) -> &'static str {
+        match self {
+            Self::Credentials => "does not let this clone in",
+            Self::Refused => "does not take what was to be recorded",
+            Self::Unreachable => "cannot be reached",
+            Self::TimedOut => "did not answer in time",
+            Self::NoRemote => "is no remote of this repository that git can use",
+            Self::NoGit => "cannot be asked: the git program does not start",
+        }
+    }
+
+    /// The stable word of `--json`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Credentials => "remote-credentials",
+            Self::Refused => "remote-refused",
+            Self::Unreachable => "remote-unreachable",
+            Self::TimedOut => "remote-timed-out",
+            Self::NoRemote => "no-remote",
+            Self::NoGit => "no-git",
+        }
+    }
 }
 
 /// How a branch lost what was seen.

@@ -8,6 +8,7 @@ use git2::Oid;
 use super::barrier::Barrier;
 use super::error::LedgerError;
 use super::lock::{self, WriterLock};
+use super::remote::Shared;
 use super::seen::Seen;
 use super::store::Swap;
 use super::transact::seal;
@@ -30,7 +31,8 @@ pub enum Founded {
     Existed {
         items: usize,
     },
-    /// Taken from a remote-tracking branch, as it was at the last fetch.
+    /// Taken from the remote it is shared through, or from a remote-tracking branch as it was at
+    /// the last fetch.
     Adopted {
         from: String,
         items: usize,
@@ -59,28 +61,51 @@ impl Located {
     pub fn init(
         self,
         branch: &str,
+        remote: Option<&str>,
         settings: Settings,
         moment: &Moment,
     ) -> Result<(Ledger, Founded), LedgerError> {
+        let known = self.remote();
+        if let (Some(known), Some(asked)) = (&known, remote)
+            && known != asked
+        {
+            let (known, asked) = (Some(known.clone()), asked.to_owned());
+            return Err(LedgerError::OtherRemote { known, asked });
+        }
+        let remote = remote.map(str::to_owned).or(known);
         let store = self.store.on(branch);
         if let Some(known) = store.config("stepseal.branch").filter(|known| known != branch) {
             return Err(LedgerError::OtherLedger { known, asked: branch.to_owned() });
         }
-        let ledger = Ledger::over(store, settings);
+        let ledger = Ledger::over(store, remote.as_deref(), settings);
         if let Some(worktree) = ledger.store.checked_out() {
             return Err(LedgerError::CheckedOut { branch: branch.to_owned(), worktree });
         }
-        let lock = WriterLock::acquire(ledger.cache.folder(), ledger.settings.lock_wait)?;
+        let lock = ledger.lock()?;
         let barrier = Barrier::begin(&ledger.store, ledger.settings.durability)?;
         let mut cleared = None;
         for _ in 0..TRIES {
+            let shared = match &ledger.remote {
+                Some(remote) => remote.fetch(&ledger.store)?,
+                None => None,
+            };
+            if let Some(shared) = shared {
+                ledger.check_is_ledger(shared)?;
+            }
             if let Some(tip) = ledger.store.tip()? {
                 ledger.check_is_ledger(tip)?;
+                if let Some(remote) = &ledger.remote {
+                    ledger.catch_up(remote, &lock)?;
+                }
                 let items = ledger.snapshot()?.item_ids()?.len();
                 ledger.remember(&lock, &barrier, branch)?;
                 return Ok((ledger, Founded::Existed { items }));
             }
-            let tracking = ledger.store.tracking();
+            // A ledger that is shared is at its remote, and nowhere else.
+            let tracking = match &ledger.remote {
+                Some(remote) => shared.map(|_| remote.reference()).into_iter().collect(),
+                None => ledger.store.tracking(),
+            };
             if let [_, _, ..] = tracking.as_slice() {
                 return Err(LedgerError::Invalid(format!(
                     "{} all have a branch of that name; make the one you mean: git branch {branch} REMOTE/{branch}",
@@ -95,7 +120,11 @@ impl Located {
                     if let Some(seen) = seen {
                         seen.advance(&ledger.store, tip)?;
                     }
-                    (tip, Some(name.trim_start_matches("refs/remotes/").to_owned()))
+                    let from = match &ledger.remote {
+                        Some(remote) => format!("{}/{branch}", remote.name),
+                        None => name.trim_start_matches("refs/remotes/").to_owned(),
+                    };
+                    (tip, Some(from))
                 }
                 // A ledger that was here is not founded anew: its history would be forgotten.
                 None if let Some(seen) = seen => {
@@ -103,6 +132,12 @@ impl Located {
                 }
                 None => (ledger.first_commit(moment, &barrier, cleared.clone())?, None),
             };
+            if let (Some(remote), None) = (&ledger.remote, shared)
+                && let Shared::Lost = ledger.share(remote, None, commit)?
+            {
+                // Another first user was quicker: theirs is adopted.
+                continue;
+            }
             match ledger.store.swap(None, commit, "stepseal: init") {
                 Swap::Moved => {}
                 Swap::Lost { locked } => {
@@ -141,20 +176,28 @@ impl Located {
 }
 
 impl Ledger {
-    /// Writes the ledger's identity to the common git config, past a lock that a killed process
-    /// left there.
+    /// Writes the ledger's identity to the common git config: where it is shared before what it is,
+    /// so that whoever finds the branch finds the remote too.
     fn remember(
         &self,
         lock: &WriterLock,
         barrier: &Barrier<'_>,
         branch: &str,
     ) -> Result<(), LedgerError> {
-        const KEY: &str = "stepseal.branch";
+        if let Some(remote) = &self.remote {
+            self.configure(lock, "stepseal.remote", &remote.name)?;
+        }
+        self.configure(lock, "stepseal.branch", branch)?;
+        barrier.file(&self.store.common().join("config"))
+    }
+
+    /// Writes one value to the common git config, past a lock that a killed process left there.
+    fn configure(&self, lock: &WriterLock, key: &str, value: &str) -> Result<(), LedgerError> {
         let config = self.store.common().join("config");
         for _ in 0..TRIES {
-            let known = self.store.config(KEY).as_deref() == Some(branch);
-            if known || self.store.set_config(KEY, branch)? {
-                return barrier.file(&config);
+            let known = self.store.config(key).as_deref() == Some(value);
+            if known || self.store.set_config(key, value)? {
+                return Ok(());
             }
             if lock.clear_stale(&config).is_none() {
                 lock::pause(Duration::from_millis(50));

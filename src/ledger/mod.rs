@@ -17,6 +17,7 @@ mod lock;
 mod object;
 mod pack;
 mod progress;
+mod remote;
 mod seen;
 mod signatures;
 mod snapshot;
@@ -37,13 +38,14 @@ use git2::Oid;
 pub use barrier::Durability;
 pub use cache::Notes;
 pub use correct::Corrected;
-pub use error::{LedgerError, Rewrite, Stop, WayBack};
+pub use error::{LedgerError, Rewrite, Stop, Trouble, WayBack};
 pub use fold::{ItemFold, Sealed};
 pub use history::{Direction, Entry, History};
 pub use index::{Portfolio, Row, Stopped};
 pub use init::Founded;
 pub use object::{BadObject, Person};
 pub use progress::{Progress, Watching, watch};
+pub use remote::{Sharing, Synced};
 pub use seen::Foreign;
 pub use signatures::{Doubted, SealsOf, Signatures};
 pub use snapshot::{FORMAT, Snapshot};
@@ -53,6 +55,7 @@ pub use transact::{Receipt, Verdict};
 pub use verify::{Class, Finding, Since, SinceReport, Verified, VerifyOptions};
 
 use cache::Cache;
+use remote::Remote;
 use store::Store;
 
 use crate::sign::Signing;
@@ -68,6 +71,7 @@ pub struct Settings {
     /// Where it is said what does not stop a command.
     pub notes: Notes,
     pub signing: Arc<Signing>,
+    pub sharing: Sharing,
 }
 
 /// A repository with a ledger branch.
@@ -76,6 +80,8 @@ pub struct Ledger {
     store: Store,
     cache: Cache,
     settings: Settings,
+    /// Where it is shared; `None` for this clone only.
+    remote: Option<Remote>,
     /// The commit that is looked at; `None` for the newest.
     at: Option<Oid>,
 }
@@ -101,7 +107,20 @@ impl Located {
     /// When `init` has not been run here.
     pub fn open(self, settings: Settings) -> Result<Ledger, LedgerError> {
         let branch = self.branch().ok_or(LedgerError::NoLedger)?;
-        Ok(Ledger::over(self.store.on(&branch), settings))
+        let remote = self.remote();
+        Ok(Ledger::over(self.store.on(&branch), remote.as_deref(), settings))
+    }
+
+    /// The remote on record in the common git config that the ledger is shared through.
+    #[must_use]
+    pub fn remote(&self) -> Option<String> {
+        self.store.config("stepseal.remote").filter(|name| !name.is_empty())
+    }
+
+    /// Whether git knows a remote of this name.
+    #[must_use]
+    pub fn has_remote(&self, name: &str) -> bool {
+        self.store.config(&format!("remote.{name}.url")).is_some()
     }
 
     /// The ledger branch on record in the common git config.
@@ -136,9 +155,10 @@ impl Located {
 }
 
 impl Ledger {
-    fn over(store: Store, settings: Settings) -> Self {
+    fn over(store: Store, remote: Option<&str>, settings: Settings) -> Self {
         let cache = Cache::new(store.common(), settings.notes.clone());
-        Self { store, cache, settings, at: None }
+        let remote = remote.map(|name| Remote::new(name, &store, &settings.sharing));
+        Self { store, cache, settings, remote, at: None }
     }
 
     /// The newest state, with every new commit checked as it arrives.

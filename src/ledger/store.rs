@@ -421,8 +421,13 @@ impl Store {
     ///
     /// `reference_matching` is the only exclusive way in libgit2 (measured: 200 of 200 races).
     pub(super) fn swap(&self, old: Option<Oid>, new: Oid, why: &str) -> Swap {
+        self.swap_named(&self.reference, old, new, why)
+    }
+
+    /// The same for any reference.
+    pub(super) fn swap_named(&self, name: &str, old: Option<Oid>, new: Oid, why: &str) -> Swap {
         let expected = old.unwrap_or(Oid::ZERO_SHA1);
-        match self.repository.reference_matching(&self.reference, new, true, expected, why) {
+        match self.repository.reference_matching(name, new, true, expected, why) {
             Ok(_) => Swap::Moved,
             Err(error) => match (error.code(), error.class()) {
                 (ErrorCode::Modified | ErrorCode::Exists | ErrorCode::NotFound, _) => {

@@ -15,6 +15,7 @@ use super::error::LedgerError;
 use super::fold::{self, ItemFold, Sealed};
 use super::lock::{self, WriterLock};
 use super::object::{self, Person};
+use super::remote::Shared;
 use super::seen;
 use super::snapshot::Snapshot;
 use super::store::{Store, Swap};
@@ -127,12 +128,15 @@ impl Ledger {
             return Err(LedgerError::CheckedOut { branch, worktree });
         }
         let settings = &self.settings;
-        let lock = WriterLock::acquire(self.cache.folder(), settings.lock_wait)?;
+        let lock = self.lock()?;
         let deadline = Instant::now() + settings.lock_wait.max(WriterLock::patience());
-        let mut cleared = None;
+        let (mut cleared, mut lost) = (None, 0);
         let barrier = Barrier::begin(&self.store, settings.durability)?;
         let unknown = |error: LedgerError| LedgerError::Unknown { why: error.to_string() };
         for attempt in 0..TRIES {
+            if let Some(remote) = &self.remote {
+                self.catch_up(remote, &lock)?;
+            }
             let snapshot = newest(&self.store, &self.cache)?;
             let (verdict, repair) = judge(&snapshot)?;
             let (facts, definitions, workflow, value) = match verdict {
@@ -169,8 +173,26 @@ impl Ledger {
                 Ok(draft)
             };
             let draft = write(None)?;
+            if let Some(remote) = &self.remote {
+                match self.share(remote, Some(snapshot.tip), draft.commit)? {
+                    // It is on record now, whatever becomes of this clone's branch: that follows
+                    // at the next look.
+                    Shared::Accepted => {}
+                    Shared::Lost => {
+                        tracing::debug!(
+                            attempt,
+                            lost,
+                            "lost the race at the remote, deciding again"
+                        );
+                        self.lost_to_others(remote, lost, draft.commit)?;
+                        lost += 1;
+                        continue;
+                    }
+                }
+            }
             match self.store.swap(Some(snapshot.tip), draft.commit, "stepseal: append") {
                 Swap::Moved => {}
+                Swap::Lost { .. } | Swap::Unknown(_) if self.remote.is_some() => {}
                 Swap::Lost { locked } => {
                     tracing::debug!(attempt, locked, "lost the race, deciding again");
                     if locked && cleared.is_none() {
@@ -205,6 +227,12 @@ impl Ledger {
             return Ok(self.acknowledge(draft, finished, value, &snapshot));
         }
         Err(LedgerError::Contended { tries: TRIES })
+    }
+
+    /// Queues for the lock; a writer before this one may wait for a remote.
+    pub(super) fn lock(&self) -> Result<WriterLock, LedgerError> {
+        let remote = self.remote.as_ref().map_or(Duration::ZERO, |remote| remote.sharing.timeout);
+        WriterLock::acquire(self.cache.folder(), self.settings.lock_wait + remote)
     }
 
     /// Between two tries: a jittered pause, or the end.

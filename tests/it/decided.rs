@@ -482,6 +482,7 @@ fn related_items_are_linked_and_both_go_on() {
 /// Records a policy as an administrator would.
 fn policy(room: &Room, key: &str, value: &[&str]) {
     let settings = Settings {
+        sharing: stepseal::ledger::Sharing { timeout: std::time::Duration::ZERO, tries: 0 },
         durability: Durability::Process,
         lock_wait: Duration::from_secs(10),
         program: "it".into(),

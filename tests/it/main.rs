@@ -41,6 +41,7 @@ mod reading;
 mod recorder;
 mod recovery;
 mod reference;
+mod remotes;
 mod replayed;
 mod repos;
 mod rules;

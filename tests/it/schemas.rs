@@ -233,6 +233,10 @@ fn people(room: &Room, said: &mut BTreeMap<&'static str, Value>) {
     );
     room.ok(&["cancel", "--work-item", "B", "--reason", "over"]);
     say("cli.replay", "replay");
+    room.git(&["init", "--quiet", "--bare", "../shared.git"]);
+    room.git(&["remote", "add", "origin", "../shared.git"]);
+    say("cli.init", "init --remote origin");
+    say("cli.sync", "sync");
     say("cli.cancel", "cancel --work-item D --reason over");
     say("cli.policy", "policy set role.lead ann bob --reason team --impact reviews");
     say("cli.policy-show", "policy show");

@@ -1627,6 +1627,7 @@ fn many_signed_seals_verify() {
     let signing = Signing::new(true, Some(name), None, room.repo(), None);
     let place = Place { dir: room.repo(), git_dir: None };
     let settings = Settings {
+        sharing: stepseal::ledger::Sharing { timeout: std::time::Duration::ZERO, tries: 0 },
         durability: Durability::Process,
         lock_wait: Duration::from_secs(60),
         program: "it".into(),

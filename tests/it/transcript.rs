@@ -540,7 +540,6 @@ fn claim_next_says_what_it_passed_over() {
 fn what_is_not_built_is_refused_and_never_ignored() {
     let room = Room::with_ledger();
     for (text, what) in [
-        ("[ledger]\nremote = \"origin\"\n", "a shared remote"),
         ("[ledger]\nsignCommits = true\n", "signed commits"),
         ("[plan]\nstories = \"parallel\"\n", "user stories in parallel"),
     ] {
@@ -549,8 +548,6 @@ fn what_is_not_built_is_refused_and_never_ignored() {
         assert_eq!(ran.code, 2, "{ran}");
         assert!(ran.stderr.contains(what), "{ran}");
     }
-    let ran = room.run(&["init", "--remote", "origin"]);
-    assert_eq!(ran.code, 2, "{ran}");
 }
 
 #[test]

@@ -6,18 +6,21 @@ use std::io::Write as _;
 use super::super::Reply;
 use super::super::args::InitArgs;
 use super::super::error::{Failure, Next, Recorded, next};
-use super::super::exit::Exit;
 use super::super::session::Session;
-use super::super::ui::said;
+use super::super::ui::{count, said};
 use super::super::view::InitView;
-use crate::ledger::Founded;
+use crate::ledger::{Founded, LedgerError, Trouble};
 
 pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> {
-    if let Some(remote) = args.remote.as_ref().filter(|remote| !remote.is_empty()) {
-        let message = format!("--remote {remote}: this version does not have a shared remote yet");
-        return Err(Failure::new(Exit::Usage, "config", message));
-    }
     let located = session.locate()?;
+    let proposed = Some(session.config.text("ledger.remote").to_owned());
+    let remote = args.remote.clone().or(proposed).filter(|remote| !remote.is_empty());
+    if let Some(remote) = remote.as_deref().filter(|remote| !located.has_remote(remote)) {
+        let trouble = Trouble::NoRemote;
+        let said = format!("git knows no remote {}", remote.escape_debug());
+        let error = LedgerError::Remote { remote: remote.to_owned(), trouble, said };
+        return Err(session.ledger_failure(&error));
+    }
     let settings = session.settings(&located);
     let moment = session.moment(&located)?;
     let work_dir = located.work_dir().map(std::path::Path::to_path_buf);
@@ -27,16 +30,18 @@ pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> 
         .or_else(|| located.branch())
         .unwrap_or_else(|| session.config.text("ledger.branch").to_owned());
     check_branch(&branch)?;
-    let (ledger, founded) = located.init(&branch, settings, &moment).map_err(|error| {
-        let mut failure = session.ledger_failure(&error);
-        if failure.recorded == Recorded::Unknown {
-            failure.next = vec![Next { argv: session.asker().whole, note: None }];
-        }
-        failure
-    })?;
+    let (ledger, founded) =
+        located.init(&branch, remote.as_deref(), settings, &moment).map_err(|error| {
+            let mut failure = session.ledger_failure(&error);
+            if failure.recorded == Recorded::Unknown {
+                failure.next = vec![Next { argv: session.asker().whole, note: None }];
+            }
+            failure
+        })?;
     // The ledger is there: a proposal that cannot be written is worth a warning.
     let proposed = work_dir.map(|dir| dir.join("stepseal.toml"));
-    let wrote = proposed.as_deref().map(|path| write_config(path, ledger.branch()));
+    let wrote =
+        proposed.as_deref().map(|path| write_config(path, ledger.branch(), ledger.remote()));
     let (wrote, not_written) = match wrote {
         Some(Err(why)) => (false, Some(why)),
         Some(Ok(wrote)) => (wrote, None),
@@ -51,6 +56,7 @@ pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> 
         "init",
         &InitView {
             branch: branch.clone(),
+            remote: ledger.remote().map(str::to_owned),
             outcome: outcome.into(),
             adopted_from: from.clone(),
             items,
@@ -73,20 +79,24 @@ pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> 
         }
         Founded::Existed { items } => {
             let both = if wrote { "" } else { "stepseal.toml, " };
-            let count = if items == 1 { "1 item".into() } else { format!("{items} items") };
+            let count = count(items, "item");
             let rest = format!("{both}{branch} (format 1, {count}): nothing to do");
             reply.lines.push(said("exists", rest));
         }
         Founded::Adopted { from, items } => {
-            let rest =
-                format!("branch {branch} from {from}, as it was last fetched ({items} items)");
+            let fetched = if ledger.remote().is_some() { "" } else { ", as it was last fetched" };
+            let rest = format!("branch {branch} from {from}{fetched} ({})", count(items, "item"));
             reply.lines.push(said("adopted", rest));
-            reply.warnings.push((
-                "this version does not share a ledger: what is recorded here stays in this clone"
-                    .into(),
-                None,
-            ));
+            if let (None, Some((name, _))) = (ledger.remote(), from.split_once('/')) {
+                let text = "what is recorded here stays in this clone: to share it,";
+                let command = format!("{text} stepseal init --remote {name}");
+                reply.warnings.push((command, None));
+            }
         }
+    }
+    if let Some(remote) = ledger.remote() {
+        let rest = format!("through {remote}: an act counts once {remote} has accepted it");
+        reply.lines.push(said("shared", rest));
     }
     if items == 0 {
         reply.next.push(next(["delegate", "--plan", "FILE", "--dry-run"]));
@@ -113,14 +123,21 @@ fn check_branch(branch: &str) -> Result<(), Failure> {
 }
 
 /// Proposes the ledger to new clones; an existing file is left alone.
-fn write_config(path: &std::path::Path, branch: &str) -> Result<bool, String> {
-    let text = format!(
+fn write_config(
+    path: &std::path::Path,
+    branch: &str,
+    remote: Option<&str>,
+) -> Result<bool, String> {
+    let mut text = format!(
         "# stepseal.toml: how this clone uses stepseal. Every key may be left out. Policy (review, \
          gates, roles, who may integrate) is not here: it lives in the ledger.\n\
          [ledger]\n\
          branch = \"{branch}\"      # proposed to new clones; the truth is the common git config \
          (stepseal.branch), written by init\n"
     );
+    if let Some(remote) = remote {
+        text.push_str(&format!("remote = \"{remote}\"\n"));
+    }
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
     let written = file.and_then(|mut file| {
         file.write_all(text.as_bytes()).inspect_err(|_| {

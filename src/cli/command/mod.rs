@@ -29,6 +29,7 @@ mod schedule;
 mod schema;
 mod status;
 mod step;
+mod sync;
 mod verify;
 mod versions;
 mod which;
@@ -83,6 +84,7 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Export(args) => export::run(args, session, ui),
         Command::Verify(args) => verify::run(args, session),
         Command::Replay(args) => replay::run(args, session),
+        Command::Sync(args) => sync::run(args, session),
         Command::Correct(args) => correct::run(args, session),
         Command::Key(args) => key::run(args, session),
         Command::Policy(args) => policy::run(args, session),

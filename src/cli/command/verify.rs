@@ -14,7 +14,7 @@ use super::super::view::{
 };
 use crate::artifact::Mark;
 use crate::domain::refusal::Refusal;
-use crate::ledger::{Class, Finding, Since, Verified, VerifyOptions};
+use crate::ledger::{Class, Finding, Ledger, Since, Verified, VerifyOptions};
 
 pub(super) fn run(args: &VerifyArgs, session: &Session) -> Result<Reply, Failure> {
     let marks = args
@@ -39,10 +39,11 @@ pub(super) fn run(args: &VerifyArgs, session: &Session) -> Result<Reply, Failure
     {
         return Err(refusal(&Refusal::NoKeys, &session.asker()));
     }
-    Ok(show(&report, ledger.branch(), &options, start.elapsed().as_millis()))
+    Ok(show(&report, &ledger, &options, start.elapsed().as_millis()))
 }
 
-fn show(report: &Verified, branch: &str, options: &VerifyOptions, millis: u128) -> Reply {
+fn show(report: &Verified, ledger: &Ledger, options: &VerifyOptions, millis: u128) -> Reply {
+    let branch = ledger.branch();
     let deep = options.deep;
     let incomplete = report.findings.iter().any(|finding| finding.class.is_incomplete());
     let violated = report.findings.iter().any(|finding| !finding.class.is_incomplete());
@@ -51,7 +52,10 @@ fn show(report: &Verified, branch: &str, options: &VerifyOptions, millis: u128) 
         (false, true) => (Exit::Incomplete, "incomplete"),
         (false, false) => (Exit::Ok, "verified"),
     };
-    let mut not_seen = vec!["other clones (no remote)".to_owned()];
+    let mut not_seen = vec![match ledger.remote() {
+        Some(remote) => format!("what {remote} has that was not brought yet (stepseal sync)"),
+        None => "other clones (no remote)".to_owned(),
+    }];
     if report.signatures.root.is_none() {
         not_seen.insert(0, "signatures (no key in the ledger)".to_owned());
     }
