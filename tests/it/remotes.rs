@@ -521,7 +521,7 @@ fn answer(
         headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }
     // agent:secret
-    let known = |given: &String| given.to_ascii_lowercase() == "basic ywdlbnq6c2vjcmv0";
+    let known = |given: &String| given.eq_ignore_ascii_case("Basic YWdlbnQ6c2VjcmV0");
     if !headers.get("authorization").is_some_and(known) {
         let say = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\n\
                    Content-Length: 0\r\nConnection: close\r\n\r\n";
