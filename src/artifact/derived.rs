@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::decide::{GateRules, gate_digest};
+use crate::domain::decide::{GateRules, LiveClaim, gate_digest};
 use crate::domain::id::{
     AttemptAlias, AttemptId, ClaimId, ConstraintName, Digest, ExecutorId, ItemId, PrincipalId,
     StepKey,
@@ -164,6 +164,18 @@ impl BusyDoc {
     #[must_use]
     pub fn path(&self) -> String {
         busy_path(self.busy())
+    }
+}
+
+impl From<BusyDoc> for LiveClaim {
+    fn from(doc: BusyDoc) -> Self {
+        Self {
+            executor: doc.executor,
+            item: doc.work_item_id,
+            attempt: doc.attempt_id,
+            claim: doc.claim_id,
+            since: doc.since,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod path;
 mod schema;
 mod seal;
 mod signature;
+mod ticket;
 
 pub use derived::{
     AssignmentDoc, BlockedStep, BusyDoc, BusyKind, GateDoc, InProgress, LedgerDoc, ReadyStep,
@@ -20,7 +21,7 @@ pub use event::{SCHEMA_VERSION, decode_event, encode_event};
 pub use json::{EVENT_LIMIT, FILE_LIMIT, PaperError, decode, encode};
 pub use merkle::{Frontier, leaf};
 pub use path::{
-    Busy, EventPath, HANDOFF, LEDGER_DOC, LEDGER_FOLDER, README, SEALS, WORKFLOWS,
+    BUSY, Busy, EventPath, HANDOFF, LEDGER_DOC, LEDGER_FOLDER, README, SEALS, WORKFLOWS,
     assignment_folder, busy_path, event_path, folder_of_event, is_hundred, item_folder,
     ledger_event_path, parse_event_name, parse_event_path, parse_seal_path, parse_signature_path,
     schedule_path, seal_path, shard_folder, signature_path, workflow_path,
@@ -28,6 +29,7 @@ pub use path::{
 pub use schema::{Pointer, of as schema_of, pointer_of, schemas};
 pub use seal::{Committer, Mark, Pattern, Recovery, Restored, Seal, SealedFile};
 pub use signature::{BadKey, BadSignature, NAMESPACE, check_signature, named, public_key};
+pub use ticket::{TICKET, Ticket};
 
 use crate::domain::id::Digest;
 use crate::domain::workflow::{Place, Problem, Workflow, WorkflowDefinition};

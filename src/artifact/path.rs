@@ -148,6 +148,9 @@ pub fn schedule_path(item: &ItemId) -> String {
     format!("artifacts/schedule/{}/{item}.json", item.shard())
 }
 
+/// The files of what is busy.
+pub const BUSY: &str = "artifacts/busy";
+
 /// What one live claim keeps busy: of each there is one claim at a time in the whole ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Busy<'a> {
@@ -163,7 +166,7 @@ pub fn busy_path(busy: Busy<'_>) -> String {
         Busy::Executor(executor) => (&b"executor\0"[..], executor.as_str()),
         Busy::Constraint(constraint) => (&b"constraint\0"[..], constraint.as_str()),
     };
-    format!("artifacts/busy/{}.json", Digest::of_parts(&[kind, name.as_bytes()]))
+    format!("{BUSY}/{}.json", Digest::of_parts(&[kind, name.as_bytes()]))
 }
 
 #[cfg(test)]

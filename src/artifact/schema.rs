@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::derived::{AssignmentDoc, BusyDoc, LedgerDoc, ScheduleDoc};
 use super::event::Envelope;
 use super::seal::Seal;
+use super::ticket::Ticket;
 use crate::domain::event::{EventData, EventKind};
 use crate::domain::workflow::WorkflowDefinition;
 
@@ -25,6 +26,7 @@ pub fn schemas() -> BTreeMap<String, Value> {
     all.insert("ledger".into(), of::<LedgerDoc>());
     all.insert("assignment".into(), of::<AssignmentDoc>());
     all.insert("busy".into(), of::<BusyDoc>());
+    all.insert("ticket".into(), of::<Ticket>());
     all.insert("schedule".into(), of::<ScheduleDoc>());
     for &kind in EventKind::ALL {
         all.insert(format!("event.{}", kind.name()), event(kind));

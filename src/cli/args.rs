@@ -158,6 +158,10 @@ verbs! {
     alone Verify "verify" VerifyArgs,
     /// Compute every state, schedule and metric anew from the events, and compare
     alone Replay "replay" ReplayArgs,
+    /// Start the work of a ticket, and spool how it ended
+    alone Run "run" RunArgs,
+    /// Bring spooled handoffs home, in one commit
+    alone Collect "collect" CollectArgs,
     /// Bring what others recorded, through the remote the ledger is shared by
     alone Sync "sync" SyncArgs,
     /// Put sealed bytes back after somebody changed the ledger
@@ -249,6 +253,38 @@ pub(super) struct SyncArgs {
     /// What to do [default: bring and send]
     #[arg(value_enum, value_name = "WHAT")]
     pub what: Option<SyncArg>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal run --ticket tickets/SHOP-7/api.1.json --spool out\n\nStarts the step's `execute` command in this folder, with STEPSEAL_WORK_ITEM, STEPSEAL_STEP,\nSTEPSEAL_ATTEMPT, STEPSEAL_CLAIM and STEPSEAL_EXECUTOR set and the brief in the file that\nSTEPSEAL_TICKET names. Exit 0 completes the attempt, with the checks of its exit criteria run;\nanything else fails it. Its output goes to stderr. A failed attempt is no failure of this command:\nit was spooled."
+)]
+pub(super) struct RunArgs {
+    /// The ticket
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ticket: PathBuf,
+    /// Where the handoff waits for a collector
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub spool: PathBuf,
+    /// A file the work produces; recorded by content
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub output: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal collect spool\n  stepseal collect handoffs --fail-missing --run 4211:1\n\nEach handoff is judged by the rules it would have been judged by at once; the rest is quarantined with\nits reason (exit 4). The same again records nothing twice."
+)]
+pub(super) struct CollectArgs {
+    /// Folders of spooled handoffs
+    #[arg(value_name = "DIR", required_unless_present = "fail_missing", value_hint = ValueHint::DirPath)]
+    pub folders: Vec<PathBuf>,
+    /// Fail what executors of the run hold and did not hand in
+    #[arg(long, requires = "run")]
+    pub fail_missing: bool,
+    /// RUN_ID:RUN_ATTEMPT in Actions, else the BASE of the pre-claims
+    #[arg(long, value_name = "RUN", requires = "fail_missing")]
+    pub run: Option<String>,
 }
 
 /// What `sync` does.
@@ -343,6 +379,24 @@ pub(super) struct ScheduleArgs {
     /// Print the ready attempts as a matrix for GitHub Actions
     #[arg(long)]
     pub matrix: bool,
+    /// Claim the ready attempts, each for an executor that is still to be started, in one commit
+    #[arg(long)]
+    pub preclaim: bool,
+    /// How many executors there will be, 256 at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=256), requires = "preclaim")]
+    pub executors: u16,
+    /// What they are called: BASE:1, BASE:2, … [default: your own id; in Actions the run's]
+    #[arg(long, value_name = "BASE", requires = "preclaim")]
+    pub base: Option<String>,
+    /// Write a ticket for each into DIR: all it needs, and no repository
+    #[arg(long, value_name = "DIR", requires = "preclaim", value_hint = ValueHint::DirPath)]
+    pub tickets: Option<PathBuf>,
+    /// Say all entry criteria hold; recorded as not checked one by one
+    #[arg(long, requires = "preclaim")]
+    pub attest_all: bool,
+    /// How long each may need; recorded, never enforced by a timer
+    #[arg(long, value_name = "DURATION", requires = "preclaim")]
+    pub lease: Option<String>,
 }
 
 /// How an item is named beside a step.
@@ -425,8 +479,27 @@ pub(super) struct BriefArgs {
     after_help = "Examples:\n  stepseal complete --work-item ALBUMS --step T002 --outcome \"eslint 9\" --output .eslintrc.json\n  stepseal complete --work-item SHOP-7 --step schema --outcome done --verified reversible --run-checks\n  stepseal complete --work-item ALBUMS --step T002 --status failed --outcome \"no network\""
 )]
 pub(super) struct CompleteArgs {
-    #[command(flatten)]
-    pub item: ItemArg,
+    /// The item
+    #[arg(
+        long,
+        visible_alias = "structured-work-item",
+        value_name = "ID",
+        required_unless_present = "ticket",
+        add = suggest::items()
+    )]
+    pub work_item: Option<String>,
+    /// End the attempt of a ticket instead: needs no repository, and records nothing by itself
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "spool",
+        conflicts_with_all = ["work_item", "step", "attempt", "claim", "link"],
+        value_hint = ValueHint::FilePath
+    )]
+    pub ticket: Option<PathBuf>,
+    /// Where the handoff waits for a collector
+    #[arg(long, value_name = "DIR", requires = "ticket", value_hint = ValueHint::DirPath)]
+    pub spool: Option<PathBuf>,
     #[arg(long, value_name = "KEY", add = suggest::steps(About::Held))]
     pub step: Option<String>,
     /// KEY.N, or the name it was claimed under

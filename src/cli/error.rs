@@ -70,15 +70,18 @@ impl Next {
 pub(super) enum Recorded {
     No,
     Unknown,
+    /// It was, and what came after it failed.
+    Yes,
 }
 
 impl Recorded {
-    /// `false` or `"unknown"`.
+    /// `false`, `"unknown"` or `true`.
     #[must_use]
     pub(super) fn json(self) -> Value {
         match self {
             Self::No => json!(false),
             Self::Unknown => json!("unknown"),
+            Self::Yes => json!(true),
         }
     }
 }
@@ -1271,6 +1274,21 @@ pub(super) fn ops(error: &OpsError, asker: &Asker) -> Failure {
             Failure::new(Exit::Outside, "check-not-run", plain(&error.to_string()))
                 .data(json!({ "criterion": criterion }))
                 .note("nothing was recorded")
+        }
+        OpsError::WorkNotRun { attempt, .. } => {
+            Failure::new(Exit::Outside, "work-not-run", plain(&error.to_string()))
+                .data(json!({ "attemptId": attempt }))
+                .note("nothing was spooled")
+        }
+        OpsError::Spool(spool) => {
+            Failure::new(Exit::Refused, "bad-spool", plain(&error.to_string()))
+                .data(json!({ "path": spool.path.display().to_string(), "why": spool.why }))
+                .note("nothing was recorded")
+        }
+        OpsError::Spooled { attempt, path } => {
+            Failure::new(Exit::Conflict, "spooled-otherwise", plain(&error.to_string()))
+                .data(json!({ "attemptId": attempt, "path": path.display().to_string() }))
+                .note("what was spooled first is what comes home")
         }
         OpsError::CheckFailed(failed) => {
             let how = if failed.timed_out {

@@ -4,6 +4,7 @@
 
 mod args;
 mod command;
+mod echo;
 mod error;
 pub mod exit;
 mod meter;

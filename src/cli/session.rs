@@ -239,6 +239,11 @@ impl Session {
         )?)
     }
 
+    /// Makes the Moment of somebody who was named, with no repository to ask.
+    pub(super) fn moment_of(&self, who: &Who) -> Result<Moment, Failure> {
+        Ok(self.config.moment(&self.environment, who, None, None, &self.typed)?)
+    }
+
     /// Who asks, for the phrases of a refusal.
     #[must_use]
     pub(super) fn asker(&self) -> Asker {

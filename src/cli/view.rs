@@ -144,6 +144,75 @@ views! {
         attempt_id: AttemptId,
     }
 
+    /// `schedule --preclaim`: one entry a job of a matrix.
+    PreclaimView {
+        include: Vec<PreclaimEntry>,
+        /// Ready steps that could not be claimed, and why.
+        passed_over: Vec<PassedOver>,
+        /// Ready steps there were no executors for.
+        left: usize,
+    }
+
+    /// One attempt, claimed for an executor that is still to be started.
+    PreclaimEntry {
+        work_item_id: ItemId,
+        step_key: StepKey,
+        order: u32,
+        parallelizable: bool,
+        attempt_id: AttemptId,
+        claim_id: ClaimId,
+        executor: ExecutorId,
+        /// The ticket's file below the folder of tickets, where they were written.
+        ticket: Option<String>,
+        /// Whether the workflow says what starts the work.
+        execute: bool,
+    }
+
+    /// A ready step nobody could claim.
+    PassedOver {
+        step_key: StepKey,
+        why: String,
+    }
+
+    /// `complete --ticket`, `run`: a handoff that waits to be collected.
+    SpoolView {
+        work_item_id: ItemId,
+        step_key: StepKey,
+        attempt_id: AttemptId,
+        /// `completed`, `failed`, `rejected` or `unchanged`.
+        outcome: String,
+        path: String,
+        checks: Vec<CheckView>,
+    }
+
+    /// `collect`.
+    CollectView {
+        accepted: Vec<CollectedAttempt>,
+        /// How many were on record already.
+        there: usize,
+        quarantined: Vec<QuarantinedView>,
+        /// Attempts that ended because nothing came back.
+        failed: Vec<CollectedAttempt>,
+    }
+
+    /// An attempt that ended by what was collected.
+    CollectedAttempt {
+        work_item_id: ItemId,
+        attempt_id: AttemptId,
+        /// `completed`, `failed` or `rejected`.
+        outcome: String,
+    }
+
+    /// A handoff that was refused.
+    QuarantinedView {
+        path: String,
+        work_item_id: Option<ItemId>,
+        digest: Digest,
+        why: String,
+        /// Whether the ledger says so from now on.
+        recorded: bool,
+    }
+
     /// `claim`.
     ClaimView {
         work_item_id: ItemId,
@@ -977,6 +1046,9 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "owners" OwnersView,
         "resume" ResumeView,
         "cancel" CancelView,
+        "preclaim" PreclaimView,
+        "spool" SpoolView,
+        "collect" CollectView,
         "sync" SyncView,
         "replay" ReplayView,
         "portfolio" PortfolioView,

@@ -854,6 +854,19 @@ pub fn decision_actor() -> Actor {
     }
 }
 
+/// The id of the attempt that a step's own retry queues after a fact: the same whoever records it,
+/// so that a fact that was spooled brings what it would have brought at once (L4).
+#[must_use]
+pub fn retry_id(fact: EventId) -> EventId {
+    let fact = fact.uuid();
+    let digest = Digest::of_parts(&[b"stepseal-retry", fact.as_bytes()]).to_bytes();
+    let (mut millis, mut random) = ([0; 8], [0; 10]);
+    millis[2..].copy_from_slice(&fact.as_bytes()[..6]);
+    random.copy_from_slice(&digest[..10]);
+    let id = uuid::Builder::from_unix_timestamp_millis(u64::from_be_bytes(millis), &random);
+    EventId::new(id.into_uuid())
+}
+
 /// The id of the decision that follows a fact: UUIDv8 of SHA-256 (L4).
 #[must_use]
 pub fn decision_id(fact: EventId) -> EventId {

@@ -29,6 +29,14 @@ impl Moment {
         Self { now, seed, actor, request: None, code: None }
     }
 
+    /// The same moment for another of the executors a command acts for: their events and claims
+    /// have ids of their own.
+    #[must_use]
+    pub fn of(&self, index: usize, actor: Actor) -> Self {
+        let seed = Digest::of_parts(&[&self.seed, b"executor", &(index as u64).to_be_bytes()]);
+        Self { seed: seed.to_bytes(), actor, ..self.clone() }
+    }
+
     /// The time of everything this command records.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {

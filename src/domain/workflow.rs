@@ -403,6 +403,11 @@ impl Step {
     }
 }
 
+/// No program can be given such an argument.
+fn has_nul(execute: &Execute) -> bool {
+    execute.run.iter().any(|word| word.contains('\0'))
+}
+
 /// A validated workflow: what every rule reads.
 #[derive(Debug, Clone)]
 pub struct Workflow {
@@ -571,6 +576,10 @@ fn check_step(
             if criterion.check.as_ref().is_some_and(|check| check.run.is_empty()) {
                 say(fields(n), format!("the check of criterion `{}` runs nothing", criterion.id));
             }
+            if criterion.check.as_ref().is_some_and(has_nul) {
+                let id = &criterion.id;
+                say(fields(n), format!("the check of criterion `{id}` has a NUL in an argument"));
+            }
         }
     }
     let mut constraints = BTreeSet::new();
@@ -584,6 +593,9 @@ fn check_step(
     }
     if step.execute.as_ref().is_some_and(|execute| execute.run.is_empty()) {
         say(StepField::Execute, format!("step `{key}` executes nothing"));
+    }
+    if step.execute.as_ref().is_some_and(has_nul) {
+        say(StepField::Execute, format!("step `{key}` has a NUL in an argument of its execute"));
     }
     if step.retry.as_ref().is_some_and(|retry| retry.max == 0 || retry.on.is_empty()) {
         say(StepField::Retry, format!("step `{key}`: a retry needs max of at least 1 and an `on`"));

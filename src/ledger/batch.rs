@@ -52,6 +52,11 @@ impl Batch {
         self.items.entry(id).or_insert_with(|| Touched { before: fold.clone(), now: fold });
     }
 
+    /// An item as it is now.
+    pub(super) fn item(&self, id: &ItemId) -> Option<&ItemFold> {
+        self.items.get(id)?.now.as_ref()
+    }
+
     /// Adds a write-once definition.
     pub(super) fn define(&mut self, path: String, bytes: Vec<u8>) {
         self.leaves.push((path, bytes));

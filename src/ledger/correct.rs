@@ -227,7 +227,7 @@ impl Ledger {
             .collect();
         let verdict =
             Verdict::Record { facts, definitions: Vec::new(), workflow: None, value: corrected };
-        Ok((verdict, Repair { changes, recovery: Some(recovery) }))
+        Ok((verdict, Repair { changes, recovery: Some(recovery), ..Repair::default() }))
     }
 
     /// What to do about one path; nothing when it is right and nobody touched it.

@@ -15,7 +15,7 @@ use super::transact::seal;
 use super::tree::{self, Changes};
 use super::{Ledger, Located, Settings, snapshot};
 use crate::artifact::{
-    self, Frontier, LEDGER_DOC, LedgerDoc, README, Recovery, SealedFile, encode, seal_path,
+    self, Frontier, LEDGER_DOC, LedgerDoc, Pattern, README, Recovery, SealedFile, encode, seal_path,
 };
 use crate::domain::id::Digest;
 use crate::domain::moment::Moment;
@@ -241,7 +241,8 @@ impl Ledger {
             cleared_lock: Some(name),
         });
         let tree = Frontier::default();
-        let seal = seal(moment, &self.settings, None, tree, &[], sealed, None, recovery);
+        let direct = Pattern::Direct;
+        let seal = seal(moment, &self.settings, None, tree, &[], sealed, None, direct, recovery);
         let mut changes: Changes =
             documents.into_iter().map(|(path, bytes)| (path.to_owned(), Some(bytes))).collect();
         changes.insert(seal_path(1), Some(artifact::encode(&seal)));

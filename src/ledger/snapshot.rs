@@ -13,7 +13,9 @@ use super::object::Entry;
 use super::seen::{self, Foreign, Seen};
 use super::store::Store;
 use super::tree;
-use crate::artifact::{self, Busy, BusyDoc, HANDOFF, LEDGER_FOLDER, LedgerDoc, Mark, WORKFLOWS};
+use crate::artifact::{
+    self, BUSY, Busy, BusyDoc, HANDOFF, LEDGER_FOLDER, LedgerDoc, Mark, WORKFLOWS,
+};
 use crate::domain::decide::{
     Ask, Decided, KeyAsk, KeyWorld, LiveClaim, OtherItem, SetPolicy, WorkflowAsk, World, decide,
     decide_key, decide_policy, decide_workflow,
@@ -341,6 +343,21 @@ impl<'l> Snapshot<'l> {
         used.filter_map(Result::transpose).collect()
     }
 
+    /// Every claim that is live, by executor.
+    ///
+    /// # Errors
+    /// When a file that says so is bad.
+    pub fn live_claims(&self) -> Result<Vec<LiveClaim>, LedgerError> {
+        let mut live = Vec::new();
+        for entry in tree::folder(self.store, self.root, BUSY)?.iter() {
+            let path = format!("{BUSY}/{}", entry.name);
+            let doc = self.busy_at(&path)?.filter(|doc| doc.constraint.is_none());
+            live.extend(doc.map(LiveClaim::from));
+        }
+        live.sort_by(|a, b| a.executor.cmp(&b.executor));
+        Ok(live)
+    }
+
     fn busy(&self, busy: Busy<'_>) -> Result<Option<LiveClaim>, LedgerError> {
         let path = artifact::busy_path(busy);
         if let Some(seen) = &self.seen
@@ -348,18 +365,15 @@ impl<'l> Snapshot<'l> {
         {
             return Err(LedgerError::LedgerStopped { found: Box::new(found) });
         }
-        let Some(bytes) = tree::file(self.store, self.root, &path)? else { return Ok(None) };
-        let doc: BusyDoc =
-            artifact::decode(&bytes).map_err(|error| LedgerError::LedgerStopped {
-                found: Box::new(Stop::new(&path, format!("cannot be read: {error}"))),
-            })?;
-        Ok(Some(LiveClaim {
-            executor: doc.executor,
-            item: doc.work_item_id,
-            attempt: doc.attempt_id,
-            claim: doc.claim_id,
-            since: doc.since,
-        }))
+        Ok(self.busy_at(&path)?.map(LiveClaim::from))
+    }
+
+    fn busy_at(&self, path: &str) -> Result<Option<BusyDoc>, LedgerError> {
+        let Some(bytes) = tree::file(self.store, self.root, path)? else { return Ok(None) };
+        let doc = artifact::decode(&bytes).map_err(|error| LedgerError::LedgerStopped {
+            found: Box::new(Stop::new(path, format!("cannot be read: {error}"))),
+        })?;
+        Ok(Some(doc))
     }
 
     /// A published definition.

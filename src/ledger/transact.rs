@@ -76,12 +76,20 @@ pub struct Receipt<T> {
     pub mark: Option<Mark>,
 }
 
-/// A write that only the ledger itself makes: restored files beside the facts.
-#[derive(Debug, Default, Clone)]
+/// What a commit has beside its facts: files that only the ledger itself restores, and the way its
+/// facts came.
+#[derive(Debug, Clone)]
 pub(super) struct Repair {
     /// Files put back (or removed) before the facts are judged.
     pub changes: Changes,
     pub recovery: Option<Recovery>,
+    pub pattern: Pattern,
+}
+
+impl Default for Repair {
+    fn default() -> Self {
+        Self { changes: Changes::new(), recovery: None, pattern: Pattern::Direct }
+    }
 }
 
 impl Repair {
@@ -114,6 +122,23 @@ impl Ledger {
             moment,
             |store, cache| Snapshot::newest(store, cache),
             |snapshot| Ok((judge(snapshot)?, Repair::default())),
+        )
+    }
+
+    /// The same for facts of others that a collector brings home (M4): the seal says so.
+    ///
+    /// # Errors
+    /// As [`Self::transact`].
+    pub fn transact_collected<T>(
+        &self,
+        moment: &Moment,
+        mut judge: impl FnMut(&Snapshot<'_>) -> Result<Verdict<T>, LedgerError>,
+    ) -> Result<Receipt<T>, LedgerError> {
+        let collected = Repair { pattern: Pattern::Collected, ..Repair::default() };
+        self.transact_repairing(
+            moment,
+            |store, cache| Snapshot::newest(store, cache),
+            |snapshot| Ok((judge(snapshot)?, collected.clone())),
         )
     }
 
@@ -302,6 +327,7 @@ impl Ledger {
             &finished.leaves,
             Vec::new(),
             pen.map(|pen| pen.fingerprint().clone()),
+            repair.pattern,
             recovery,
         );
         // What a reader would refuse is not written.
@@ -482,6 +508,7 @@ pub(super) fn seal(
     leaves: &[(String, Vec<u8>)],
     documents: Vec<SealedFile>,
     signed_by: Option<Fingerprint>,
+    pattern: Pattern,
     recovery: Option<Recovery>,
 ) -> Seal {
     for (path, bytes) in leaves {
@@ -502,7 +529,7 @@ pub(super) fn seal(
         root: frontier.root(),
         frontier: frontier.roots().to_vec(),
         committer: Committer { id: moment.actor.id.to_string(), program: settings.program.clone() },
-        pattern: Pattern::Direct,
+        pattern,
         signed_by,
         recovery,
     }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use crate::domain::decide::{Ask, Complete, Decided, Ending, Unchanged, Verified};
 use crate::domain::event::CheckRun;
-use crate::domain::id::{AttemptId, ClaimId, CriterionId, Digest, ItemId};
+use crate::domain::id::{AttemptId, ClaimId, CriterionId, Digest, ExecutorId, ItemId};
 use crate::domain::moment::Moment;
 use crate::domain::refusal::Refusal;
 use crate::domain::workflow::{Criterion, Execute};
 use crate::ledger::{Ledger, LedgerError, Receipt, Verdict};
 use crate::process::{self, Program};
+
+use super::handoff::SpoolError;
 
 /// A completion as it was recorded.
 #[derive(Debug, Clone)]
@@ -19,7 +21,7 @@ pub struct Completion {
     pub attempt: AttemptId,
     /// False when it had ended so before.
     pub fresh: bool,
-    pub checks: Vec<(CriterionId, CheckRun)>,
+    pub checks: Vec<Run>,
 }
 
 /// A check that did not pass: nothing was recorded.
@@ -42,6 +44,13 @@ pub enum OpsError {
     /// Asked to stop while a check ran: the check was ended, nothing was recorded.
     #[error("cancelled while a check was running")]
     Cancelled { attempt: AttemptId },
+    #[error("the work of {attempt} did not start: {why}")]
+    WorkNotRun { attempt: AttemptId, why: String },
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// Another end of the attempt waits in the spool.
+    #[error("{} says already how {attempt} ended, in other words", path.display())]
+    Spooled { attempt: AttemptId, path: std::path::PathBuf },
     #[error("the check of {criterion} did not run: {why}")]
     CheckNotRun { criterion: CriterionId, why: String },
 }
@@ -68,23 +77,15 @@ pub fn complete(
     moment: &Moment,
     told: &mut dyn FnMut(&Criterion),
 ) -> Result<Receipt<Completion>, OpsError> {
-    let mut ask = ask.clone();
-    let mut runs = Vec::new();
-    if let Some(checks) = checks
-        && ask.ending == Ending::Completed
-    {
-        for open in open_checks(ledger, item, &ask, moment)? {
-            told(&open.criterion);
-            let run = run_check(item, &open, checks, moment)?;
-            let id = open.criterion.id;
-            ask.verified.push(Verified {
-                id: id.clone(),
-                evidence: None,
-                check: Some(run.clone()),
-            });
-            runs.push((id, run));
-        }
-    }
+    let judge = |ask: &Complete| {
+        ledger.snapshot()?.decide(item, &Ask::Complete(Box::new(ask.clone())), moment)
+    };
+    let claim = |attempt: &AttemptId| {
+        let fold = ledger.snapshot().ok()?.known_item(item).ok()?;
+        let at = fold.workflow.position(attempt.key())?;
+        Some(fold.state.steps[at].attempt(attempt.number())?.claim.as_ref()?.id)
+    };
+    let (ask, runs) = checked(item, ask, checks, moment, told, &judge, &claim)?;
     let receipt = ledger.transact(moment, |snapshot| {
         let asked = Ask::Complete(Box::new(ask.clone()));
         match snapshot.decide(item, &asked, moment)? {
@@ -113,6 +114,35 @@ pub fn complete(
     Ok(receipt)
 }
 
+/// A criterion whose check was run.
+pub type Run = (CriterionId, CheckRun);
+
+/// Runs the checks of the exit criteria that are still open, and says so in the ask.
+///
+/// `judge` is what the rules say of it, wherever the state is; `claim` is whose attempt it is.
+pub(super) fn checked(
+    item: &ItemId,
+    ask: &Complete,
+    checks: Option<Checks<'_>>,
+    moment: &Moment,
+    told: &mut dyn FnMut(&Criterion),
+    judge: &dyn Fn(&Complete) -> Result<Decided, LedgerError>,
+    claim: &dyn Fn(&AttemptId) -> Option<ClaimId>,
+) -> Result<(Complete, Vec<Run>), OpsError> {
+    let (mut ask, mut runs) = (ask.clone(), Vec::new());
+    let Some(checks) = checks.filter(|_| ask.ending == Ending::Completed) else {
+        return Ok((ask, runs));
+    };
+    for open in open_checks(&ask, judge, claim)? {
+        told(&open.criterion);
+        let run = run_check(item, &open, checks, moment)?;
+        let id = open.criterion.id;
+        ask.verified.push(Verified { id: id.clone(), evidence: None, check: Some(run.clone()) });
+        runs.push((id, run));
+    }
+    Ok((ask, runs))
+}
+
 /// A check that is still to be run.
 struct OpenCheck {
     criterion: Criterion,
@@ -123,13 +153,11 @@ struct OpenCheck {
 
 /// The checks to run: judged first, so that nothing runs for somebody who does not hold it.
 fn open_checks(
-    ledger: &Ledger,
-    item: &ItemId,
     ask: &Complete,
-    moment: &Moment,
+    judge: &dyn Fn(&Complete) -> Result<Decided, LedgerError>,
+    claim: &dyn Fn(&AttemptId) -> Option<ClaimId>,
 ) -> Result<Vec<OpenCheck>, OpsError> {
-    let snapshot = ledger.snapshot()?;
-    let refusal = match snapshot.decide(item, &Ask::Complete(Box::new(ask.clone())), moment) {
+    let refusal = match judge(ask) {
         // Nothing is open: the transaction says what else there is to say.
         Ok(_) => return Ok(Vec::new()),
         Err(LedgerError::Refused(refusal)) => refusal,
@@ -138,16 +166,31 @@ fn open_checks(
     let Refusal::NotVerified { attempt, open, .. } = *refusal else {
         return Err(LedgerError::Refused(refusal).into());
     };
-    let fold = snapshot.known_item(item)?;
-    let claim = fold
-        .workflow
-        .position(attempt.key())
-        .and_then(|at| Some(fold.state.steps[at].attempt(attempt.number())?.claim.as_ref()?.id));
+    let claim = claim(&attempt);
     let check = |criterion: Criterion| {
         let check = criterion.check.clone()?;
         Some(OpenCheck { criterion, check, attempt: attempt.clone(), claim })
     };
     Ok(open.into_iter().filter_map(check).collect())
+}
+
+/// What a check and the work of a step find in their environment.
+pub(super) fn environment(
+    item: &ItemId,
+    attempt: &AttemptId,
+    claim: Option<ClaimId>,
+    executor: &ExecutorId,
+) -> Vec<(String, String)> {
+    let claim = claim.map_or_else(String::new, |claim| claim.to_string());
+    [
+        ("STEPSEAL_WORK_ITEM", item.to_string()),
+        ("STEPSEAL_STEP", attempt.key().to_string()),
+        ("STEPSEAL_ATTEMPT", attempt.to_string()),
+        ("STEPSEAL_CLAIM", claim),
+        ("STEPSEAL_EXECUTOR", executor.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
 }
 
 fn run_check(
@@ -157,13 +200,7 @@ fn run_check(
     moment: &Moment,
 ) -> Result<CheckRun, OpsError> {
     let OpenCheck { criterion, check, attempt, claim } = open;
-    let env = [
-        ("STEPSEAL_WORK_ITEM".to_owned(), item.to_string()),
-        ("STEPSEAL_STEP".to_owned(), attempt.key().to_string()),
-        ("STEPSEAL_ATTEMPT".to_owned(), attempt.to_string()),
-        ("STEPSEAL_CLAIM".to_owned(), claim.map_or_else(String::new, |claim| claim.to_string())),
-        ("STEPSEAL_EXECUTOR".to_owned(), moment.actor.id.to_string()),
-    ];
+    let env = environment(item, attempt, *claim, &moment.actor.id);
     let timeout =
         check.timeout.as_ref().map_or(checks.timeout, |limit| Duration::from_secs(limit.seconds()));
     let program = Program {

@@ -62,6 +62,17 @@ pub struct NotStarted {
 /// # Errors
 /// When it cannot be started.
 pub fn run(program: &Program<'_>) -> Result<Ended, NotStarted> {
+    run_told(program, |_| {})
+}
+
+/// The same, and tells what it writes as it comes.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run_told(
+    program: &Program<'_>,
+    mut told: impl FnMut(&[u8]) + Send + 'static,
+) -> Result<Ended, NotStarted> {
     let name = program.argv.first().cloned().unwrap_or_default();
     let not_started = |why: String| NotStarted { program: name.clone(), why };
     let (mut reader, writer) = std::io::pipe().map_err(|e| not_started(e.to_string()))?;
@@ -95,12 +106,15 @@ pub fn run(program: &Program<'_>) -> Result<Ended, NotStarted> {
             match reader.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => {
+                    told(&buffer[..count]);
                     capture.lock().unwrap_or_else(PoisonError::into_inner).take(&buffer[..count]);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
         }
+        // Whoever is told has heard all of it before anybody goes on.
+        drop(told);
     });
     let (status, timed_out) = wait(&mut child, start, program.timeout, &watched);
     let interrupted = watched.caught();

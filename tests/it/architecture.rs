@@ -31,7 +31,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("anstyle", &["cli"]),
     ("toml", &["config.rs", "plan"]),
     ("serde_saphyr", &["plan"]),
-    ("tempfile", &["ledger", "code", "config.rs", "cli", "sign"]),
+    ("tempfile", &["ledger", "code", "config.rs", "cli", "sign", "ops"]),
     ("rustix", &["ledger", "process", "sign"]),
     ("csv", &["report"]),
     ("clap_complete", &["cli"]),

@@ -492,6 +492,11 @@ impl Dice {
         Self(seed)
     }
 
+    /// The same throws again.
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// A number from 0 up to, not including, the limit.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 =

@@ -9,6 +9,7 @@ mod barrier;
 mod baseline;
 mod canary;
 mod clock;
+mod collected;
 mod crash;
 mod damage;
 mod decided;

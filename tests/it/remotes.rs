@@ -620,6 +620,36 @@ fn over_http_git_brings_the_credentials_and_a_missing_one_is_said() {
     assert!(room.tip().len() == 40);
 }
 
+/// P44: a cycle of any width costs two pushes, the claims of its wave and their collection.
+#[test]
+fn a_cycle_with_a_collector_is_two_pushes() {
+    let width = rounds(24, 256);
+    let net = Net::unfounded(1);
+    let server = Http::serve(net.room.path());
+    net.git(&["-C", "../c0", "remote", "set-url", "origin", &server.url("agent:secret@")]);
+    assert_eq!(net.run(0, &["init", "--remote", "origin"]).code, 0);
+    net.room.write("plan.yaml", &parallel_workflow("par", width));
+    let plan = net.room.repo().join("plan.yaml").display().to_string();
+    assert_eq!(net.run(0, &["delegate", "--plan", &plan, "--work-item", "W"]).code, 0);
+    let before = server.pushes.load(Ordering::SeqCst);
+    let count = width.to_string();
+    let wave =
+        ["schedule", "W", "--preclaim", "--executors", &count, "--base", "w", "--tickets", "t"];
+    let (code, said) = net.json(0, &wave);
+    assert_eq!((code, said["include"].as_array().map(Vec::len)), (0, Some(width)), "{said}");
+    for entry in said["include"].as_array().expect("a list") {
+        let ticket = format!("t/{}", entry["ticket"].as_str().expect("a ticket"));
+        let done = ["complete", "--ticket", &ticket, "--spool", "s", "--outcome", "x", "--quiet"];
+        assert_eq!(net.run(0, &done).code, 0);
+    }
+    let (code, said) = net.json(0, &["collect", "s"]);
+    assert_eq!((code, said["accepted"].as_array().map(Vec::len)), (0, Some(width)), "{said}");
+    let pushes = server.pushes.load(Ordering::SeqCst) - before;
+    assert_eq!(pushes, 2);
+    net.settle();
+    figure("P44", &format!("a wave of {width}: {pushes} pushes"));
+}
+
 /// P18 over a network: the answer to a push is cut after every so many bytes, and each act is on
 /// record exactly once, whatever its asker was told.
 #[test]

@@ -237,6 +237,10 @@ fn people(room: &Room, said: &mut BTreeMap<&'static str, Value>) {
     room.git(&["remote", "add", "origin", "../shared.git"]);
     say("cli.init", "init --remote origin");
     say("cli.sync", "sync");
+    say("cli.preclaim", "schedule D --preclaim --executors 2 --base w --tickets ../tickets");
+    let spool = "--spool ../spool --outcome done";
+    say("cli.spool", &format!("complete --ticket ../tickets/D/phase-setup.1.json {spool}"));
+    say("cli.collect", "collect ../spool");
     say("cli.cancel", "cancel --work-item D --reason over");
     say("cli.policy", "policy set role.lead ann bob --reason team --impact reviews");
     say("cli.policy-show", "policy show");

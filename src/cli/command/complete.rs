@@ -7,21 +7,24 @@ use super::super::args::{CompleteArgs, EndingArg};
 use super::super::error::{Failure, next};
 use super::super::exit::Exit;
 use super::super::session::{Code, Session};
-use super::super::ui::{Ui, said, shell, span};
+use super::super::ui::{Line, Ui, said, shell, span};
 use super::super::view::{CheckView, CompleteView};
-use super::{Asks, Open, names, onwards};
+use super::{Asks, Open, names, onwards, spool};
 use crate::domain::decide::{Complete, Ending, Verified};
 use crate::domain::event::{EventData, EventKind, Link};
 use crate::domain::id::{EventId, ItemId};
 use crate::ledger::Ledger;
-use crate::ops::{self, Checks};
+use crate::ops::{self, Checks, Run};
 
 pub(super) fn run(
     args: &CompleteArgs,
     session: &Session,
     ui: &mut Ui<'_>,
 ) -> Result<Reply, Failure> {
-    let item: ItemId = args.item.work_item.parse()?;
+    if let (Some(ticket), Some(spool)) = (&args.ticket, &args.spool) {
+        return spool::complete(args, ticket, spool, session, ui);
+    }
+    let item: ItemId = args.work_item.as_deref().unwrap_or_default().parse()?;
     if args.step.is_none() && args.attempt.is_none() && args.claim.is_none() {
         return Err(Failure::usage(
             "name what is complete: --step KEY, --attempt KEY.N or --claim ID",
@@ -87,16 +90,7 @@ pub(super) fn run(
             step_key: key.clone(),
             attempt_id: done.attempt.clone(),
             outcome: word.into(),
-            checks: done
-                .checks
-                .iter()
-                .map(|(criterion, run)| CheckView {
-                    criterion: criterion.to_string(),
-                    exit_code: run.exit_code,
-                    duration_ms: run.duration_ms,
-                    output_digest: run.output_digest.clone(),
-                })
-                .collect(),
+            checks: check_views(&done.checks),
             requeued: requeued.clone(),
             ready: open.ready.clone(),
             gates: open.gates.clone(),
@@ -113,17 +107,7 @@ pub(super) fn run(
         reply.next = onwards(&item, &open, &Asks::acting(&act, session));
         return Ok(reply);
     }
-    for (criterion, run) in &done.checks {
-        let seconds = format!("{}.{} s", run.duration_ms / 1000, run.duration_ms % 1000 / 100);
-        let digest = run.output_digest.as_str();
-        let rest = format!(
-            "{criterion}   {}   exit {}, {seconds}, output sha256 {}…",
-            shell(&run.run),
-            run.exit_code,
-            &digest[..12]
-        );
-        reply.lines.push(said("check", rest));
-    }
+    reply.lines.extend(check_lines(&done.checks));
     let took = receipt.items.get(&item).and_then(|fold| {
         let at = fold.workflow.position(&key)?;
         let attempt = fold.state.steps[at].attempt(done.attempt.number())?;
@@ -162,9 +146,36 @@ pub(super) fn run(
     Ok(reply)
 }
 
+/// Checks that were run, as data.
+pub(super) fn check_views(runs: &[Run]) -> Vec<CheckView> {
+    let view = |(criterion, run): &Run| CheckView {
+        criterion: criterion.to_string(),
+        exit_code: run.exit_code,
+        duration_ms: run.duration_ms,
+        output_digest: run.output_digest.clone(),
+    };
+    runs.iter().map(view).collect()
+}
+
+/// The same for people, a line each.
+pub(super) fn check_lines(runs: &[Run]) -> Vec<Line> {
+    let line = |(criterion, run): &Run| {
+        let seconds = format!("{}.{} s", run.duration_ms / 1000, run.duration_ms % 1000 / 100);
+        let digest = run.output_digest.as_str();
+        let rest = format!(
+            "{criterion}   {}   exit {}, {seconds}, output sha256 {}…",
+            shell(&run.run),
+            run.exit_code,
+            &digest[..12]
+        );
+        said("check", rest)
+    };
+    runs.iter().map(line).collect()
+}
+
 /// The flags of this command again, for the way out of a refusal.
 fn repeat(args: &CompleteArgs) -> Vec<String> {
-    let mut words = vec!["--work-item".to_owned(), args.item.work_item.clone()];
+    let mut words = vec!["--work-item".to_owned(), args.work_item.clone().unwrap_or_default()];
     let mut add = |flag: &str, value: Option<&String>| {
         if let Some(value) = value {
             words.extend([flag.to_owned(), value.clone()]);
@@ -188,7 +199,7 @@ fn repeat(args: &CompleteArgs) -> Vec<String> {
 }
 
 /// `ID` or `ID=EVIDENCE`.
-fn verified(text: &str) -> Result<Verified, Failure> {
+pub(super) fn verified(text: &str) -> Result<Verified, Failure> {
     let (id, evidence) = match text.split_once('=') {
         Some((id, evidence)) => (id, Some(evidence.to_owned())),
         None => (text, None),

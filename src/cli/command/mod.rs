@@ -5,6 +5,7 @@ mod blocker;
 mod brief;
 mod cancel;
 mod claim;
+mod collect;
 mod complete;
 mod config;
 mod correct;
@@ -27,6 +28,7 @@ mod review;
 mod rework;
 mod schedule;
 mod schema;
+mod spool;
 mod status;
 mod step;
 mod sync;
@@ -85,6 +87,8 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Verify(args) => verify::run(args, session),
         Command::Replay(args) => replay::run(args, session),
         Command::Sync(args) => sync::run(args, session),
+        Command::Run(args) => spool::run(args, session, ui),
+        Command::Collect(args) => collect::run(args, session),
         Command::Correct(args) => correct::run(args, session),
         Command::Key(args) => key::run(args, session),
         Command::Policy(args) => policy::run(args, session),

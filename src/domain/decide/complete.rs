@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::event::{
     AttemptCompleted, AttemptEnded, AttemptRequeued, CheckRun, EventData, Output, RequeueCause,
-    Verification,
+    Verification, retry_id,
 };
 use super::super::id::{AttemptId, ClaimId, CriterionId, Digest, StepKey};
 use super::super::refusal::Refusal;
@@ -143,7 +143,10 @@ pub(super) fn decide(room: &Room<'_>, ask: &Complete) -> Result<Decided, Refusal
         links,
         data,
     )];
-    facts.extend(again);
+    if let Some(mut again) = again {
+        again.id = retry_id(facts[0].id);
+        facts.push(again);
+    }
     Ok(Decided::Facts(facts))
 }
 

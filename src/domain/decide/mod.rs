@@ -8,6 +8,7 @@ mod claim;
 mod complete;
 mod flow;
 mod gate;
+mod handoff;
 mod key;
 mod migrate;
 mod owner;
@@ -39,6 +40,7 @@ pub use claim::{Attest, Claim, inputs_digest};
 pub use complete::{Complete, Ending, Verified, outputs_digest};
 pub use flow::{Release, Requeue, Skip};
 pub use gate::{ApproveGate, RejectGate, gate_digest};
+pub use handoff::{HandedIn, Quarantine, hand_in};
 pub use key::{AddKey, KeyAsk, KeyWorld, RevokeKey, decide_key};
 pub use migrate::{Fate, Migrate, RollBack, fates};
 pub use owner::TransferOwner;
@@ -81,6 +83,7 @@ pub enum Ask {
     RollBack(RollBack),
     Integrate(Box<Integrate>),
     Revert(Box<Revert>),
+    Quarantine(Quarantine),
 }
 
 impl Ask {
@@ -117,7 +120,8 @@ impl Ask {
             | Self::Migrate(_)
             | Self::RollBack(_)
             | Self::Integrate(_)
-            | Self::Revert(_) => Vec::new(),
+            | Self::Revert(_)
+            | Self::Quarantine(_) => Vec::new(),
         }
     }
 }
@@ -269,6 +273,7 @@ pub fn decide(
         Ask::RollBack(ask) => migrate::roll_back(&room, ask),
         Ask::Integrate(ask) => baseline::integrate(&room, ask),
         Ask::Revert(ask) => baseline::revert(&room, ask),
+        Ask::Quarantine(ask) => handoff::quarantine(&room, ask),
     }
 }
 
