@@ -10,6 +10,7 @@
 //! - [`sign`], the pen: not what is signed.
 //! - [`ledger`], the log: no GitHub, no agents, no flags.
 //! - [`code`], the user's repository, read-only: not the ledger.
+//! - [`forge`], GitHub: not the ledger.
 //! - [`report`], view structs: no git, no terminals.
 //! - [`ops`], choreography: no flags, no terminals.
 //! - [`config`], the only reader of the environment.
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod code;
 pub mod config;
 pub mod domain;
+pub mod forge;
 pub mod ledger;
 pub mod ops;
 pub mod plan;

@@ -257,7 +257,7 @@ pub(super) struct SyncArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  stepseal run --ticket tickets/SHOP-7/api.1.json --spool out\n\nStarts the step's `execute` command in this folder, with STEPSEAL_WORK_ITEM, STEPSEAL_STEP,\nSTEPSEAL_ATTEMPT, STEPSEAL_CLAIM and STEPSEAL_EXECUTOR set and the brief in the file that\nSTEPSEAL_TICKET names. Exit 0 completes the attempt, with the checks of its exit criteria run;\nanything else fails it. Its output goes to stderr. A failed attempt is no failure of this command:\nit was spooled."
+    after_help = "Examples:\n  stepseal run --ticket tickets/SHOP-7/api.1.json --spool out\n\nStarts the step's `execute` command in this folder, with STEPSEAL_WORK_ITEM, STEPSEAL_STEP,\nSTEPSEAL_ATTEMPT, STEPSEAL_CLAIM and STEPSEAL_EXECUTOR set and the brief in the file that\nSTEPSEAL_TICKET names. Exit 0 completes the attempt, with the checks of its exit criteria run;\nanything else fails it, and this command then ends with 8: that too was spooled. Its output goes to\nstderr."
 )]
 pub(super) struct RunArgs {
     /// The ticket
@@ -302,6 +302,9 @@ pub(super) struct InitArgs {
     /// Share the ledger through this git remote
     #[arg(long, value_name = "NAME")]
     pub remote: Option<String>,
+    /// Write workflows for GitHub Actions too: files that are there already are left as they are
+    #[arg(long)]
+    pub github: bool,
 }
 
 #[derive(Debug, Args)]
@@ -382,6 +385,9 @@ pub(super) struct ScheduleArgs {
     /// Claim the ready attempts, each for an executor that is still to be started, in one commit
     #[arg(long)]
     pub preclaim: bool,
+    /// Only steps whose workflow says what starts their work (`execute`)
+    #[arg(long)]
+    pub executable: bool,
     /// How many executors there will be, 256 at most
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=256), requires = "preclaim")]
     pub executors: u16,

@@ -67,7 +67,12 @@ pub(super) fn unspoken(line: &str, actions: bool) -> String {
     if !actions {
         return text;
     }
-    let text = text.replace("##[", "##\u{200b}[");
+    uncommand(&text)
+}
+
+/// A line in which a runner of GitHub Actions finds no command.
+pub(super) fn uncommand(line: &str) -> String {
+    let text = line.replace("##[", "##\u{200b}[");
     match text.trim_start().starts_with("::") {
         true => text.replacen("::", ":\u{200b}:", 1),
         false => text,

@@ -7,6 +7,7 @@ mod command;
 mod echo;
 mod error;
 pub mod exit;
+mod job;
 mod meter;
 mod session;
 mod suggest;
@@ -26,9 +27,10 @@ use serde_json::Value;
 use args::{BlockerCommand, Cli, Command, OwnerCommand, ReviewCommand};
 use error::{Failure, Next, Recorded};
 use exit::Exit;
+use job::Job;
 use meter::Meter;
 use session::Session;
-use ui::{Line, Ui, harmless, plain};
+use ui::{Line, Ui, plain};
 
 use crate::config::{Config, Environment};
 use crate::ledger;
@@ -51,6 +53,10 @@ pub(crate) struct Reply {
     data: Value,
     recorded: bool,
     next: Vec<Next>,
+    /// For the steps of a job that come after this one.
+    outputs: Vec<(&'static str, String)>,
+    /// For the people who look at a job, as Markdown.
+    summary: Option<String>,
     /// With the place, where there is one.
     warnings: Vec<(String, Option<String>)>,
 }
@@ -69,6 +75,8 @@ impl Reply {
             data: serde_json::to_value(data).unwrap_or(Value::Null),
             recorded: false,
             next: Vec::new(),
+            outputs: Vec::new(),
+            summary: None,
             warnings: Vec::new(),
         }
     }
@@ -107,6 +115,7 @@ pub fn run(
         }
         Err(error) => return usage(&error, &argv, &environment, out, err),
     };
+    let job = Job::of(&environment);
     let color = cli.global.color.clone().unwrap_or_else(|| "auto".into());
     let command = cli.command.name();
     let mut ui = Ui::new(out, err, &environment, &color, cli.global.json, cli.global.quiet);
@@ -159,6 +168,8 @@ pub fn run(
             if cli.global.at.is_some() || cli.global.as_of.is_some() && !measures {
                 reply.next.clear();
             }
+            let lost = job.tell(&reply.outputs, reply.summary.as_deref());
+            reply.warnings.extend(lost.map(|lost| (lost, None)));
             finish(reply, command, &prefix, &mut ui)
         }
         Err(failure) => refuse(failure, command, &prefix, &mut ui),
@@ -184,7 +195,7 @@ fn finish(mut reply: Reply, command: &str, prefix: &[String], ui: &mut Ui<'_>) -
     } else if ui.json {
         ui.data(&pretty(&reply.document(command)));
     } else if ui.quiet {
-        ui.data(&harmless(&reply.quiet));
+        ui.bare(&reply.quiet);
     } else {
         ui.answer(&reply.lines);
     }
@@ -192,6 +203,7 @@ fn finish(mut reply: Reply, command: &str, prefix: &[String], ui: &mut Ui<'_>) -
     if !ui.json {
         for (message, at) in &reply.warnings {
             ui.warning(message, at.as_deref());
+            ui.annotate("warning", command, message);
         }
         if !ui.quiet {
             ui.aside(&reply.aside);
@@ -215,6 +227,7 @@ fn refuse(mut failure: Failure, command: &str, prefix: &[String], ui: &mut Ui<'_
         localise(next, prefix);
     }
     ui.end_answer();
+    ui.annotate("error", command, &failure.message);
     if ui.json {
         let document = view::RefusalDocument {
             schema: "stepseal/cli/refusal/1".into(),

@@ -11,8 +11,10 @@ use std::rc::Rc;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr as _;
 
+use super::echo::uncommand;
 use super::meter::Meter;
 use crate::config::{Config, Environment, Pager, Size};
+use crate::forge;
 use crate::ledger::Progress;
 use crate::process::{self, Feed};
 use crate::report::acts;
@@ -33,6 +35,8 @@ pub(super) struct Ui<'a> {
     meter: Rc<RefCell<Meter>>,
     paging: Paging,
     utf8: bool,
+    /// A job of GitHub Actions reads along.
+    actions: bool,
     /// The reader went away: nothing more is written, quietly.
     broken: bool,
     /// Why stdout did not take the answer, where it is not that its reader went away.
@@ -109,6 +113,7 @@ impl<'a> Ui<'a> {
             meter: Rc::new(RefCell::new(Meter::new(environment, false, ""))),
             paging: Paging::Off,
             utf8: environment.utf8(),
+            actions: environment.in_actions(),
             broken: false,
             lost: None,
         }
@@ -157,7 +162,35 @@ impl<'a> Ui<'a> {
 
     /// Writes data to stdout; a reader that went away is no error, a full disk is.
     pub(super) fn data(&mut self, text: &str) {
+        // The same JSON, in which a runner finds no command.
+        if self.actions && self.json && text.contains("##[") {
+            self.bytes(text.replace("##[", "##\\u005b").as_bytes());
+            return;
+        }
         self.bytes(text.as_bytes());
+    }
+
+    /// A text for people, in which a runner of GitHub Actions finds no command.
+    fn inert(&self, text: String) -> String {
+        if !self.actions {
+            return text;
+        }
+        text.split_inclusive('\n').map(uncommand).collect()
+    }
+
+    /// Shows a line as an annotation of the job, where this is one.
+    pub(super) fn annotate(&mut self, level: &str, command: &str, message: &str) {
+        if self.actions {
+            let title = format!("stepseal {command}");
+            let line = forge::annotation(level, &title, &plain(message));
+            self.say(&format!("{line}\n"));
+        }
+    }
+
+    /// Prints what scripts need of an answer.
+    pub(super) fn bare(&mut self, text: &str) {
+        let text = self.inert(harmless(text));
+        self.data(&text);
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
@@ -242,7 +275,7 @@ impl<'a> Ui<'a> {
     }
 
     fn talk(&mut self, text: &str) {
-        let text = self.spoken(text).into_owned();
+        let text = self.inert(self.spoken(text).into_owned());
         self.say(&text);
     }
 
@@ -264,14 +297,14 @@ impl<'a> Ui<'a> {
 
     /// Prints an answer's lines to stdout.
     pub(super) fn answer(&mut self, lines: &[Line]) {
-        let text = self.render(lines, self.out_color, self.columns);
+        let text = self.inert(self.render(lines, self.out_color, self.columns));
         self.data(&text);
     }
 
     /// Prints rows of a table that goes on: its columns only grow.
     pub(super) fn rows(&mut self, columns: &mut Columns, rows: &[Vec<String>]) {
         let rows: Vec<Vec<String>> = rows.iter().map(|cells| self.cells(cells)).collect();
-        let text = self.table(columns, &rows, self.columns);
+        let text = self.inert(self.table(columns, &rows, self.columns));
         self.data(&text);
     }
 

@@ -74,6 +74,8 @@ views! {
         adopted_from: Option<String>,
         items: usize,
         wrote_config: bool,
+        /// The workflows `--github` wrote.
+        wrote: Vec<String>,
     }
 
     /// `delegate`.
@@ -504,7 +506,8 @@ views! {
     /// `cancel`.
     ReplayView {
         items: usize,
-        events: u64,
+        /// Events but decisions.
+        facts: u64,
         /// Over the three below; what `--expect` takes.
         digest: Digest,
         /// Of what `status --json` says of every item.

@@ -32,6 +32,8 @@ pub struct Preclaim {
     pub base: String,
     /// How many there are at most.
     pub executors: usize,
+    /// Only what the workflow says how to start.
+    pub executable: bool,
     /// Say that all entry criteria hold.
     pub attest_all: bool,
     /// Seconds.
@@ -114,6 +116,9 @@ fn judge(
     let mut idle = idle.into_iter().peekable();
     let mut facts = Vec::new();
     for &at in &schedule.ready {
+        if ask.executable && workflow.steps()[at].definition.execute.is_none() {
+            continue;
+        }
         let Some(&(index, executor)) = idle.peek() else {
             wave.left += 1;
             continue;

@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::artifact::ScheduleDoc;
+use crate::domain::event::EventKind;
 use crate::domain::id::{Digest, ItemId};
 use crate::domain::metrics::{Flow, History, Item, Series, Watch, Window};
 use crate::domain::state::ItemState;
@@ -25,11 +26,32 @@ impl Follower for Measuring {
     }
 }
 
+/// The same, and counts what it sees: decisions follow from facts, and come in other numbers where
+/// facts came in another order.
+#[derive(Default)]
+struct Counting {
+    measuring: Measuring,
+    facts: u64,
+}
+
+impl Follower for Counting {
+    type Kept = (History, u64);
+
+    fn see(&mut self, after: &ItemState, sealed: Sealed) {
+        self.facts += u64::from(sealed.event.kind() != EventKind::ScheduleDecided);
+        self.measuring.see(after, sealed);
+    }
+
+    fn end(self, fold: &ItemFold) -> Self::Kept {
+        (self.measuring.end(fold), self.facts)
+    }
+}
+
 /// What a replay came to.
 #[derive(Debug, Clone)]
 pub struct Replayed {
     pub items: usize,
-    pub events: u64,
+    pub facts: u64,
     /// Of every item's report, by id.
     pub states: Digest,
     /// Of every item's schedule, by id.
@@ -51,7 +73,7 @@ pub struct Difference {
 /// One item, computed anew.
 struct Anew {
     row: Row,
-    events: u32,
+    facts: u64,
     state: Vec<u8>,
     schedule: Vec<u8>,
     history: History,
@@ -71,11 +93,11 @@ pub fn replay(snapshot: &Snapshot<'_>, only: Option<&ItemId>) -> Result<Replayed
         Some(item) => vec![snapshot.known_item(item)?.state.id.clone()],
         None => snapshot.item_ids()?,
     };
-    let made = snapshot.follow_and::<Measuring, _>(&ids, |snapshot, fold, history| {
+    let made = snapshot.follow_and::<Counting, _>(&ids, |snapshot, fold, (history, facts)| {
         let ItemFold { state, workflow, .. } = fold;
         Ok(Anew {
             row: Row::of(workflow, state),
-            events: state.events,
+            facts,
             state: bytes(&report::item(workflow, state)),
             schedule: bytes(&ScheduleDoc::of(workflow, state)),
             history,
@@ -85,7 +107,7 @@ pub fn replay(snapshot: &Snapshot<'_>, only: Option<&ItemId>) -> Result<Replayed
     let kept = snapshot.portfolio()?.rows;
     let (mut states, mut schedules) = (Sha256::new(), Sha256::new());
     let (mut differences, mut stopped) = (Vec::new(), Vec::new());
-    let (mut events, mut histories, mut latest) = (0, Vec::new(), None);
+    let (mut facts, mut histories, mut latest) = (0, Vec::new(), None);
     for anew in made {
         let anew = match anew {
             Ok(anew) => anew,
@@ -97,7 +119,7 @@ pub fn replay(snapshot: &Snapshot<'_>, only: Option<&ItemId>) -> Result<Replayed
         let Anew { row, state, schedule, history, mut differs, .. } = anew;
         states.update(&state);
         schedules.update(&schedule);
-        events += u64::from(anew.events);
+        facts += anew.facts;
         latest = latest.max(Some(row.last_at));
         histories.push(history);
         let at = kept.binary_search_by(|kept| kept.id.cmp(&row.id)).ok();
@@ -119,7 +141,7 @@ pub fn replay(snapshot: &Snapshot<'_>, only: Option<&ItemId>) -> Result<Replayed
     }
     Ok(Replayed {
         items: histories.len(),
-        events,
+        facts,
         states: digest(states),
         schedules: digest(schedules),
         metrics: digest(metrics),

@@ -12,14 +12,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("sign", &["domain", "artifact", "process"]),
     ("ledger", &["domain", "artifact", "process", "sign"]),
     ("code", &["domain", "process"]),
+    ("forge", &[]),
     ("report", &["domain"]),
     ("ops", &["domain", "plan", "artifact", "process", "ledger", "code", "report"]),
     ("config.rs", &["domain"]),
     (
         "cli",
         &[
-            "domain", "plan", "artifact", "process", "sign", "ledger", "code", "report", "ops",
-            "config",
+            "domain", "plan", "artifact", "process", "sign", "ledger", "code", "forge", "report",
+            "ops", "config",
         ],
     ),
 ];

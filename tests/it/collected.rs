@@ -606,9 +606,9 @@ fn the_work_of_a_ticket_is_started_and_its_end_spooled() {
     }
     let event = std::fs::read_to_string(room.path().join("s/W/good.1.json")).expect("a handoff");
     assert!(event.contains("exit 0: last word of good good.1"), "{event}");
-    assert_eq!(ended("bad"), (0, "failed".into()));
-    assert_eq!(ended("unshown"), (0, "failed".into()), "what it has to show does not hold");
-    assert_eq!(ended("slow"), (0, "failed".into()));
+    assert_eq!(ended("bad"), (8, "failed".into()));
+    assert_eq!(ended("unshown"), (8, "failed".into()), "what it has to show does not hold");
+    assert_eq!(ended("slow"), (8, "failed".into()));
     assert_eq!(run("nothing").code, 2);
     assert_eq!(run("nowhere").code, 8);
     let (code, said) = room.json(&["collect", "../s"]);

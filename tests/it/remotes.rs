@@ -696,7 +696,7 @@ fn a_kill_at_any_time_loses_nothing_that_the_remote_has() {
             net.command(n % 2, &["delegate", "--prompt", "x", "--work-item", &item, "--quiet"]);
         let mut child =
             command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-        std::thread::sleep(Duration::from_micros(dice.below(120_000)));
+        std::thread::sleep(Duration::from_micros(dice.below(300_000)));
         drop(child.kill());
         if child.wait().expect("it ends").success() {
             acknowledged.push(item);

@@ -78,9 +78,10 @@ fn the_same_facts_give_the_same_digest_in_another_order_and_in_a_clone() {
     assert_eq!(there.code, 0, "{there}");
     let mut events = 0;
     for item in ["A", "B"] {
-        events += one.ok(&["log", item, "--json"]).lines().count();
+        let log = one.ok(&["log", item, "--json"]);
+        events += log.lines().filter(|line| !line.contains("\"schedule-decided\"")).count();
     }
-    assert_eq!(said["events"], events);
+    assert_eq!(said["facts"], events);
     assert_eq!(one.run(&["replay", "--quiet", "--expect", digest]).stdout.trim(), digest);
     let wrong = "0".repeat(64);
     assert_eq!(one.run(&["replay", "--expect", &wrong]).code, 10);

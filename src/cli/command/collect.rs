@@ -9,7 +9,9 @@ use super::super::ui::{Line, count, plain, said, short};
 use super::super::view::{CollectView, CollectedAttempt, QuarantinedView};
 use crate::domain::event::EventKind;
 use crate::domain::id::{AttemptId, ItemId};
+use crate::ledger::ItemFold;
 use crate::ops::{self, Collect};
+use crate::report;
 
 /// How many a person is told one by one.
 const TOLD: usize = 20;
@@ -52,6 +54,16 @@ pub(super) fn run(args: &CollectArgs, session: &Session) -> Result<Reply, Failur
         failed: failed.clone(),
     };
     let mut reply = Reply::new("collect", &view);
+    reply.outputs = vec![
+        ("accepted", accepted.len().to_string()),
+        ("quarantined", collected.quarantined.len().to_string()),
+        ("failed", failed.len().to_string()),
+    ];
+    let sections = receipt.items.values();
+    let section = |fold: &ItemFold| {
+        report::section(&fold.workflow, &report::item(&fold.workflow, &fold.state))
+    };
+    reply.summary = Some(sections.map(section).collect());
     reply.recorded = receipt.commit.is_some();
     let all = || accepted.iter().chain(&failed);
     for one in all() {

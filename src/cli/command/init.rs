@@ -9,6 +9,7 @@ use super::super::error::{Failure, Next, Recorded, next};
 use super::super::session::Session;
 use super::super::ui::{count, said};
 use super::super::view::InitView;
+use crate::forge;
 use crate::ledger::{Founded, LedgerError, Trouble};
 
 pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> {
@@ -39,6 +40,15 @@ pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> 
             failure
         })?;
     // The ledger is there: a proposal that cannot be written is worth a warning.
+    let files = match (&work_dir, args.github) {
+        (Some(dir), true) => github(dir),
+        (None, true) => Err("workflows need a work tree to be written to".to_owned()),
+        (_, false) => Ok(Vec::new()),
+    };
+    let (files, no_files) = match files {
+        Ok(files) => (files, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
     let proposed = work_dir.map(|dir| dir.join("stepseal.toml"));
     let wrote =
         proposed.as_deref().map(|path| write_config(path, ledger.branch(), ledger.remote()));
@@ -61,10 +71,14 @@ pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> 
             adopted_from: from.clone(),
             items,
             wrote_config: wrote,
+            wrote: files.iter().filter(|(_, new)| *new).map(|(path, _)| (*path).into()).collect(),
         },
     );
     reply.recorded = outcome != "existed";
-    reply.warnings.extend(not_written.map(|why| (why, None)));
+    reply.warnings.extend(not_written.into_iter().chain(no_files).map(|why| (why, None)));
+    for (path, new) in &files {
+        reply.lines.push(said(if *new { "created" } else { "exists" }, *path));
+    }
     if wrote {
         reply.lines.push(said("created", "stepseal.toml"));
     }
@@ -104,6 +118,27 @@ pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Reply, Failure> 
         reply.next.push(next(["verify"]));
     }
     Ok(reply)
+}
+
+/// Writes the workflows: each path, and whether it is new. What is there is left alone.
+fn github(dir: &std::path::Path) -> Result<Vec<(&'static str, bool)>, String> {
+    let mut files = Vec::new();
+    for (path, text) in forge::FILES {
+        let whole = dir.join(path);
+        let failed = |error: std::io::Error| format!("{path} was not written: {error}");
+        if let Some(folder) = whole.parent() {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&whole);
+        match file.and_then(|mut file| file.write_all(text.as_bytes())) {
+            Ok(()) => files.push((path, true)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                files.push((path, false));
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(files)
 }
 
 fn check_branch(branch: &str) -> Result<(), Failure> {

@@ -22,8 +22,7 @@ pub(super) fn run(args: &ReplayArgs, session: &Session) -> Result<Reply, Failure
     let fail = |error: LedgerError| session.ledger_failure(&error);
     let snapshot = ledger.snapshot().map_err(fail)?;
     let replayed = ops::replay(&snapshot, item.as_ref()).map_err(fail)?;
-    let ops::Replayed { items, events, states, schedules, metrics, differences, stopped } =
-        replayed;
+    let ops::Replayed { items, facts, states, schedules, metrics, differences, stopped } = replayed;
     let digest = Digest::of(format!("{states}\n{schedules}\n{metrics}\n").as_bytes());
     let other = expected.as_ref().is_some_and(|expected| *expected != digest);
     let kept = differences.iter().any(|differs| differs.what == Differs::Kept);
@@ -35,7 +34,7 @@ pub(super) fn run(args: &ReplayArgs, session: &Session) -> Result<Reply, Failure
     }
     let view = ReplayView {
         items,
-        events,
+        facts,
         digest: digest.clone(),
         states: states.clone(),
         schedules: schedules.clone(),
@@ -59,7 +58,11 @@ pub(super) fn run(args: &ReplayArgs, session: &Session) -> Result<Reply, Failure
         true => ": states, schedules and metrics are what the events give",
         false => "",
     };
-    let size = format!("{}, {}", count(items, "item"), count(events as usize, "event"));
+    let size = format!(
+        "{}, {}",
+        count(items, "item"),
+        count(usize::try_from(facts).unwrap_or(usize::MAX), "fact")
+    );
     reply.lines.push(said("replayed", format!("{size}{all}")));
     for one in differences.iter().take(TOLD) {
         let what = match &one.what {

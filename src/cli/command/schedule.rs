@@ -14,7 +14,7 @@ use crate::domain::decide::{POLICY_REASON, awaits_policy};
 use crate::domain::id::ItemId;
 use crate::domain::workflow::TimeLimit;
 use crate::ledger::LedgerError;
-use crate::ops;
+use crate::{ops, report};
 
 pub(super) fn run(args: &ScheduleArgs, session: &Session) -> Result<Reply, Failure> {
     let given = args.item.as_ref().or(args.work_item.as_ref());
@@ -35,10 +35,14 @@ pub(super) fn run(args: &ScheduleArgs, session: &Session) -> Result<Reply, Failu
     let by_policy = by_policy.then(|| format!("nobody may claim {item}: {POLICY_REASON}"));
     let doc = ScheduleDoc::of(&fold.workflow, &fold.state).under(policy, &fold.workflow);
     if args.matrix {
-        let include = doc
+        let include: Vec<MatrixEntry> = doc
             .ready_steps
             .iter()
             .filter(|_| by_policy.is_none())
+            .filter(|step| {
+                let step = fold.workflow.step(&step.key);
+                !args.executable || step.is_some_and(|step| step.definition.execute.is_some())
+            })
             .map(|step| MatrixEntry {
                 work_item_id: item.clone(),
                 step_key: step.key.clone(),
@@ -48,8 +52,10 @@ pub(super) fn run(args: &ScheduleArgs, session: &Session) -> Result<Reply, Failu
             })
             .collect();
         // One line: a matrix is an output of a job, and those are lines.
+        let count = include.len();
         let matrix = serde_json::to_string(&MatrixView { include }).unwrap_or_default();
         let mut reply = Reply::new("matrix", &());
+        reply.outputs = vec![("matrix", matrix.clone()), ("count", count.to_string())];
         reply.raw = Some(format!("{matrix}\n"));
         reply.warnings.extend(by_policy.map(|message| (message, None)));
         return Ok(reply);
@@ -122,6 +128,7 @@ fn preclaim(args: &ScheduleArgs, item: &ItemId, session: &Session) -> Result<Rep
     let ask = ops::Preclaim {
         base: args.base.clone().unwrap_or(wave),
         executors: usize::from(args.executors),
+        executable: args.executable,
         attest_all: args.attest_all,
         lease,
     };
@@ -174,8 +181,11 @@ fn preclaim(args: &ScheduleArgs, item: &ItemId, session: &Session) -> Result<Rep
     for (step, why) in &wave.passed_over {
         reply.warnings.push((format!("{step} was passed over: {}", plain(why)), None));
     }
+    let matrix = serde_json::json!({ "include": view.include }).to_string();
+    reply.outputs = vec![("matrix", matrix.clone()), ("count", view.include.len().to_string())];
+    reply.summary =
+        Some(report::section(&fold.workflow, &report::item(&fold.workflow, &fold.state)));
     if args.matrix {
-        let matrix = serde_json::json!({ "include": view.include });
         reply.raw = Some(format!("{matrix}\n"));
         return Ok(reply);
     }

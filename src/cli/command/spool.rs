@@ -101,7 +101,12 @@ pub(super) fn run(args: &RunArgs, session: &Session, ui: &mut Ui<'_>) -> Result<
         }
         spooled => spooled?,
     };
-    Ok(show(&held, &spooled, &args.spool))
+    let mut reply = show(&held, &spooled, &args.spool);
+    if spooled.event.kind() == EventKind::AttemptFailed {
+        // It was handed in, and whoever started it sees that it failed.
+        reply.exit = Exit::Outside;
+    }
+    Ok(reply)
 }
 
 fn short_of(line: &str) -> String {
