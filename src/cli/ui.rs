@@ -182,7 +182,7 @@ impl<'a> Ui<'a> {
     pub(super) fn annotate(&mut self, level: &str, command: &str, message: &str) {
         if self.actions {
             let title = format!("stepseal {command}");
-            let line = forge::annotation(level, &title, &plain(message));
+            let line = forge::annotation(level, &title, &uncommand(&plain(message)));
             self.say(&format!("{line}\n"));
         }
     }

@@ -1,6 +1,7 @@
 //! One test binary: rules, readers, and the shipped binary in a sealed room.
 #![expect(clippy::disallowed_methods, reason = "tests start programs and touch the disk")]
 
+mod actions;
 mod additive;
 mod again;
 mod answers;
