@@ -350,6 +350,39 @@ fn altered_and_deleted_seals() {
     }
 }
 
+#[test]
+fn a_file_beside_the_seals() {
+    let room = scene();
+    let path = "artifacts/seals/000000/notes.txt";
+    room.tamper(&[(path, Some("a note"))]);
+    names(&room, "unsealed", Some(path), None);
+}
+
+/// A seal that was changed breaks the chain before it or behind it: it is the one that is named,
+/// and neither of its neighbours.
+#[test]
+fn of_neighbouring_seals_the_changed_one_is_named() {
+    for (number, field) in [(4, "previous"), (4, "timestamp"), (7, "previous")] {
+        let room = scene();
+        let path = artifact::seal_path(number);
+        let text = room.git(&["show", &format!("{BRANCH}:{path}")]);
+        let at = text.find(&format!("\"{field}\": \"")).expect("the field") + field.len() + 5;
+        let digit = if &text[at..=at] == "0" { "1" } else { "0" };
+        let changed = format!("{}{digit}{}", &text[..at], &text[at + 1..]);
+        assert_ne!(changed, text);
+        room.tamper(&[(&path, Some(&changed))]);
+        let said = room.json(&["verify"]).1;
+        let findings = said["findings"].as_array().expect("findings");
+        let broken: Vec<&Value> = findings
+            .iter()
+            .filter(|one| one["class"] == "broken-seal")
+            .map(|one| &one["path"])
+            .collect();
+        assert!(!broken.is_empty(), "{number} {field}: {said:#}");
+        assert!(broken.iter().all(|named| **named == path), "{number} {field}: {broken:?}");
+    }
+}
+
 /// The same where the class depends on whether a later seal chains from it.
 fn of_the_ledger_or(classes: &[&str], path: &str, text: Option<&str>) {
     let room = scene();
