@@ -175,6 +175,8 @@ verbs! {
     /// Look at workflows; publish, compare and retire their versions
     #[command(subcommand)]
     below Workflow "workflow" WorkflowCommand,
+    /// Look at what may be in the way: git, the remote and its rights, clocks, locks, configuration
+    alone Doctor "doctor" DoctorArgs,
     /// Print the JSON Schemas of everything written and answered
     alone Schema "schema" SchemaArgs,
     /// Look at the configuration
@@ -292,6 +294,16 @@ pub(super) struct CollectArgs {
 pub(super) enum SyncArg {
     /// Say where this clone and the remote stood at the last look
     Status,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  stepseal doctor\n  stepseal doctor --offline        asks no remote\n\nNothing is changed. Ends with the code of the first thing that fails; each says what puts it right.\nWhether the history is sound says `stepseal verify`."
+)]
+pub(super) struct DoctorArgs {
+    /// Ask no remote
+    #[arg(long)]
+    pub offline: bool,
 }
 
 #[derive(Debug, Args)]

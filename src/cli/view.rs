@@ -542,6 +542,23 @@ views! {
         mark: Option<Mark>,
     }
 
+    DoctorView {
+        /// In the order in which they were looked at.
+        checks: Vec<DoctorCheck>,
+    }
+
+    /// One thing that was looked at.
+    DoctorCheck {
+        /// A stable word: `git`, `repository`, `config`, `ledger`, `history`, `remote`, `rights`,
+        /// `clock`, `locks`, `objects`, `signing`.
+        name: String,
+        /// `ok`, `note` or `fail`.
+        state: String,
+        what: String,
+        /// What puts it right, as argument lists.
+        fix: Vec<Vec<String>>,
+    }
+
     CancelView {
         work_item_id: ItemId,
         /// `cancelled` or `unchanged`.
@@ -1049,6 +1066,7 @@ pub fn schemas() -> BTreeMap<String, Value> {
         "owners" OwnersView,
         "resume" ResumeView,
         "cancel" CancelView,
+        "doctor" DoctorView,
         "preclaim" PreclaimView,
         "spool" SpoolView,
         "collect" CollectView,

@@ -5,7 +5,7 @@
 //! decided on, so that whoever was quicker makes it a lost race and never a lost fact.
 #![expect(clippy::disallowed_methods, reason = "the adapter that waits between two pushes")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use git2::Oid;
@@ -159,6 +159,18 @@ impl Remote {
         Ok(line.and_then(|line| Oid::from_str(line.split('\t').next()?).ok()))
     }
 
+    /// Asks whether a push would be let in, and pushes nothing. Hooks and rules are not asked: only
+    /// a push does that.
+    pub(super) fn try_push(&self, tip: Oid) -> Result<(), LedgerError> {
+        let spec = format!("{tip}:refs/heads/{}", self.branch);
+        let words = ["push", "--dry-run", "--porcelain", "--no-verify", "--", &self.name, &spec];
+        let ended = self.git(&words)?;
+        match ended.exit_code {
+            0 => Ok(()),
+            _ => Err(self.failed(&ended)),
+        }
+    }
+
     /// Moves the remote's branch from `old` (nothing, for the first commit) to `new`, if it is
     /// still there.
     pub(super) fn push(&self, old: Option<Oid>, new: Oid) -> Result<Pushed, LedgerError> {
@@ -182,6 +194,16 @@ impl Remote {
         tracing::debug!(?pushed, exit = ended.exit_code, "pushed");
         Ok(pushed)
     }
+}
+
+/// The version of the git program, as `git --version` says it; none where it does not start.
+pub(super) fn git_version(dir: &Path) -> Option<(u32, u32)> {
+    let argv = ["git", "--version"].map(str::to_owned);
+    let timeout = Duration::from_secs(10);
+    let program = Program { argv: &argv, dir, env: &[], timeout, keep: 1024, interruptible: false };
+    let said = process::run(&program).ok()?.output;
+    let mut numbers = said.split(' ').nth(2)?.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 /// Reads git's answer to a push: one line for each branch, which begins with a flag.

@@ -724,3 +724,52 @@ fn a_kill_at_any_time_loses_nothing_that_the_remote_has() {
         ),
     );
 }
+
+/// How each check of `doctor` ended, and the exit code.
+fn doctor(net: &Net, more: &[&str]) -> (i32, BTreeMap<String, String>) {
+    let (code, said) = net.json(0, &[&["doctor"][..], more].concat());
+    let checks = said["checks"].as_array().expect("checks").iter();
+    let word = |value: &Value| value.as_str().expect("a word").to_owned();
+    (code, checks.map(|check| (word(&check["name"]), word(&check["state"]))).collect())
+}
+
+#[test]
+fn the_doctor_names_what_is_in_the_way_and_changes_nothing() {
+    let net = Net::unfounded(1);
+    let (code, checks) = doctor(&net, &[]);
+    assert_eq!((code, checks["ledger"].as_str()), (5, "fail"), "there is none yet");
+    let server = Http::serve(net.room.path());
+    net.git(&["-C", "../c0", "remote", "set-url", "origin", &server.url("agent:secret@")]);
+    net.found();
+    assert_eq!(net.run(0, &["delegate", "--prompt", "x", "--work-item", "X"]).code, 0);
+    let before = net.tip();
+    let (code, checks) = doctor(&net, &[]);
+    assert_eq!(code, 0, "{checks:?}");
+    assert!(checks.values().all(|state| state == "ok"), "{checks:?}");
+    assert_eq!(checks.len(), 10, "{checks:?}");
+
+    // Somebody who may fetch and not push.
+    net.git(&["-C", "../origin.git", "config", "http.receivepack", "false"]);
+    let (code, checks) = doctor(&net, &[]);
+    assert_eq!((code, checks["remote"].as_str(), checks["rights"].as_str()), (3, "ok", "fail"));
+    let (code, checks) = doctor(&net, &["--offline"]);
+    assert_eq!((code, checks["remote"].as_str()), (0, "note"), "{checks:?}");
+    net.git(&["-C", "../origin.git", "config", "http.receivepack", "true"]);
+
+    let lock = net.room.path().join("c0/.git/config.lock");
+    let file = std::fs::File::create(&lock).expect("a lock");
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(600)).expect("a time");
+    let (code, checks) = doctor(&net, &[]);
+    assert_eq!((code, checks["locks"].as_str()), (0, "note"), "{checks:?}");
+    std::fs::remove_file(&lock).expect("it goes");
+
+    let mut command = net.command(0, &["doctor", "--json"]);
+    command.env("STEPSEAL_NOW", "2020-01-01T00:00:00.000Z");
+    let ran = Ran::of(&command.output().expect("it starts"));
+    assert!(ran.stdout.contains("ahead of this clock"), "{ran}");
+
+    net.git(&["-C", "../c0", "remote", "set-url", "origin", "../gone.git"]);
+    let (code, checks) = doctor(&net, &[]);
+    assert_eq!((code, checks["remote"].as_str()), (5, "fail"), "{checks:?}");
+    assert_eq!(net.tip(), before);
+}

@@ -237,6 +237,7 @@ fn people(room: &Room, said: &mut BTreeMap<&'static str, Value>) {
     room.git(&["remote", "add", "origin", "../shared.git"]);
     say("cli.init", "init --remote origin");
     say("cli.sync", "sync");
+    say("cli.doctor", "doctor");
     say("cli.preclaim", "schedule D --preclaim --executors 2 --base w --tickets ../tickets");
     let spool = "--spool ../spool --outcome done";
     say("cli.spool", &format!("complete --ticket ../tickets/D/phase-setup.1.json {spool}"));

@@ -11,6 +11,7 @@ mod config;
 mod correct;
 mod delegate;
 mod demo;
+mod doctor;
 mod export;
 mod gate;
 mod impact;
@@ -86,6 +87,7 @@ pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Resu
         Command::Export(args) => export::run(args, session, ui),
         Command::Verify(args) => verify::run(args, session),
         Command::Replay(args) => replay::run(args, session),
+        Command::Doctor(args) => doctor::run(args, session),
         Command::Sync(args) => sync::run(args, session),
         Command::Run(args) => spool::run(args, session, ui),
         Command::Collect(args) => collect::run(args, session),
