@@ -518,6 +518,9 @@ pub(super) struct CompleteArgs {
     /// Where the handoff waits for a collector
     #[arg(long, value_name = "DIR", requires = "ticket", value_hint = ValueHint::DirPath)]
     pub spool: Option<PathBuf>,
+    /// Ask no remote: judged by what this clone has, and kept until `sync` brings it there
+    #[arg(long, conflicts_with = "ticket")]
+    pub offline: bool,
     #[arg(long, value_name = "KEY", add = suggest::steps(About::Held))]
     pub step: Option<String>,
     /// KEY.N, or the name it was claimed under

@@ -178,9 +178,9 @@ views! {
 
     /// `complete --ticket`, `run`: a handoff that waits to be collected.
     SpoolView {
-        work_item_id: ItemId,
-        step_key: StepKey,
-        attempt_id: AttemptId,
+        work_item_id: Option<ItemId>,
+        step_key: Option<StepKey>,
+        attempt_id: Option<AttemptId>,
         /// `completed`, `failed`, `rejected` or `unchanged`.
         outcome: String,
         path: String,
@@ -539,6 +539,12 @@ views! {
         received: usize,
         /// How many went, which were recorded before the ledger was shared.
         sent: usize,
+        /// Handoffs that wait in this clone.
+        unshared: usize,
+        /// Handoffs that waited here and were brought home.
+        shared_handoffs: usize,
+        /// Handoffs that waited here and were refused, with why.
+        refused: Vec<QuarantinedView>,
         mark: Option<Mark>,
     }
 

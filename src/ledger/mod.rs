@@ -235,6 +235,12 @@ impl Ledger {
         Ok(Self { at: Some(at), ..self })
     }
 
+    /// The folder of handoffs that wait for the remote, shared by all work trees.
+    #[must_use]
+    pub fn outbox(&self) -> PathBuf {
+        self.store.common().join("stepseal/outbox")
+    }
+
     /// Throws away what is kept beside the ledger to answer sooner; deleting it loses nothing (L9).
     pub fn forget_folds(&self) {
         self.cache.clear();

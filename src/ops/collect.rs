@@ -40,6 +40,8 @@ pub struct Quarantined {
     pub why: String,
     /// False where it was refused before, or where there is no item to say it of.
     pub recorded: bool,
+    /// False where its item is stopped, and it may be taken once that is put right.
+    pub settled: bool,
 }
 
 /// What a collection came to.
@@ -142,7 +144,7 @@ fn judge(
     for one in ordered(spooled) {
         let judged = match &one.event {
             Ok(event) => hand_in(&mut rehearsal, event, &one.digest, moment)?,
-            Err(why) => Err(why.clone()),
+            Err(why) => Err((why.clone(), true)),
         };
         let item = one.event.as_ref().ok().and_then(|event| event.work_item_id.clone());
         match (judged, &one.event) {
@@ -153,7 +155,7 @@ fn judge(
                 rehearsal.take(facts)?;
             }
             (Ok(_), _) => collected.there += 1,
-            (Err(why), _) => {
+            (Err((why, settled)), _) => {
                 let recorded =
                     quarantine(snapshot, &mut rehearsal, item.as_ref(), one, &why, &mut acts)?;
                 collected.quarantined.push(Quarantined {
@@ -162,6 +164,7 @@ fn judge(
                     digest: one.digest.clone(),
                     why,
                     recorded,
+                    settled,
                 });
             }
         }
@@ -199,23 +202,27 @@ fn ordered(spooled: &[Spooled]) -> Vec<&Spooled> {
     all
 }
 
-/// The facts of a handoff; none where it is on record already; or why it is refused.
+/// The facts of a handoff; none where it is on record already; or why it is refused, and whether
+/// that is settled.
+type Judged = Result<Option<Vec<Event>>, (String, bool)>;
+
+/// Judges one handoff on what the ones before it leave.
 fn hand_in(
     rehearsal: &mut Rehearsal<'_, '_>,
     event: &Event,
     digest: &Digest,
     moment: &Moment,
-) -> Result<Result<Option<Vec<Event>>, String>, LedgerError> {
+) -> Result<Judged, LedgerError> {
     if event.timestamp > moment.now() + AHEAD {
-        return Ok(Err("its time is more than a day ahead".into()));
+        return Ok(Err(("its time is more than a day ahead".into(), true)));
     }
     match rehearsal.hand_in(event, digest) {
         Ok(HandedIn::Facts(facts)) => Ok(Ok(Some(facts))),
         Ok(HandedIn::There) => Ok(Ok(None)),
-        Err(LedgerError::Refused(refusal)) => Ok(Err(refusal.to_string())),
+        Err(LedgerError::Refused(refusal)) => Ok(Err((refusal.to_string(), true))),
         // A stopped item keeps what is handed in for it waiting, and no other.
         Err(LedgerError::ItemStopped { item, found }) => {
-            Ok(Err(format!("{item} is stopped: {} {}", found.path, found.what)))
+            Ok(Err((format!("{item} is stopped: {} {}", found.path, found.what), false)))
         }
         Err(error) => Err(error),
     }

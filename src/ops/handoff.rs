@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::collect::{Collect, Collected, Quarantined, collect};
 use super::complete::{Checks, OpsError, Run, checked, environment};
 use crate::artifact::{self, TICKET, Ticket};
 use crate::domain::decide::{Ask, Attest, Claim, Complete, Decided, World, decide};
@@ -359,7 +360,68 @@ pub fn spool(
         .into_iter()
         .next()
         .ok_or_else(|| LedgerError::Invalid("a completion was decided without a fact".into()))?;
-    let path = folder.join(item.as_str()).join(format!("{}.json", ticket.attempt_id));
+    put(event, runs, folder)
+}
+
+/// Ends an attempt while the remote is away: judged by the same rules on what this clone has, and
+/// kept in its outbox until it can be brought home. Only the end of an attempt can wait: what is
+/// exclusive is exclusive at the remote.
+///
+/// # Errors
+/// As [`spool`]; and where somebody else holds the attempt, who has to say so.
+pub fn keep(
+    ledger: &Ledger,
+    item: &ItemId,
+    ask: &Complete,
+    checks: Option<Checks<'_>>,
+    moment: &Moment,
+    told: &mut dyn FnMut(&Criterion),
+) -> Result<Spooled, OpsError> {
+    let snapshot = ledger.snapshot()?;
+    let fold = snapshot.known_item(item)?;
+    let claim = |attempt: &AttemptId| {
+        let at = fold.workflow.position(attempt.key())?;
+        fold.state.steps[at].attempt(attempt.number())?.claim.as_ref()
+    };
+    let judge =
+        |ask: &Complete| snapshot.decide(item, &Ask::Complete(Box::new(ask.clone())), moment);
+    let id = |attempt: &AttemptId| claim(attempt).map(|claim| claim.id);
+    let (ask, runs) = checked(item, ask, checks, moment, told, &judge, &id)?;
+    let facts = match judge(&ask)? {
+        Decided::Facts(facts) => facts,
+        Decided::Unchanged(_) => {
+            let why = "it is on record already: there is nothing to keep".to_owned();
+            return Err(LedgerError::Invalid(why).into());
+        }
+    };
+    let event = facts
+        .into_iter()
+        .next()
+        .ok_or_else(|| LedgerError::Invalid("a completion was decided without a fact".into()))?;
+    let attempt = event.attempt_id.clone();
+    if let Some((attempt, claim)) = attempt.and_then(|id| Some((id.clone(), claim(&id)?)))
+        && claim.executor != moment.actor.id
+    {
+        return Err(LedgerError::from(Refusal::NotHolder {
+            item: item.clone(),
+            step: attempt.key().clone(),
+            attempt,
+            by: claim.executor.clone(),
+            asker: moment.actor.id.clone(),
+            elsewhere: false,
+            claim: claim.id,
+        })
+        .into());
+    }
+    put(event, runs, &ledger.outbox())
+}
+
+/// Writes a handoff into a folder, once.
+fn put(event: Event, checks: Vec<Run>, folder: &Path) -> Result<Spooled, OpsError> {
+    let (Some(item), Some(attempt)) = (&event.work_item_id, &event.attempt_id) else {
+        return Err(LedgerError::Invalid("a handoff names its item and its attempt".into()).into());
+    };
+    let path = folder.join(item.as_str()).join(format!("{attempt}.json"));
     let failed = |why: String| OpsError::Spool(SpoolError { path: path.clone(), why });
     if let Ok(bytes) = std::fs::read(&path) {
         let known = artifact::decode_event(&bytes)
@@ -367,11 +429,46 @@ pub fn spool(
         if said_the_same(&known, &event) {
             return Ok(Spooled { path, event: known, fresh: false, checks: Vec::new() });
         }
-        return Err(OpsError::Spooled { attempt: ticket.attempt_id.clone(), path });
+        return Err(OpsError::Spooled { attempt: attempt.clone(), path });
     }
     let bytes = artifact::encode_event(&event).map_err(LedgerError::from)?;
     write(&path, &bytes).map_err(|error| failed(format!("was not written: {error}")))?;
-    Ok(Spooled { path, event, fresh: true, checks: runs })
+    Ok(Spooled { path, event, fresh: true, checks })
+}
+
+/// The handoffs that wait in this clone for its remote, by path.
+#[must_use]
+pub fn unshared(ledger: &Ledger) -> Vec<PathBuf> {
+    let items = std::fs::read_dir(ledger.outbox()).into_iter().flatten().filter_map(Result::ok);
+    let files = items.flat_map(|item| std::fs::read_dir(item.path()).into_iter().flatten());
+    let paths = files.filter_map(|file| Some(file.ok()?.path()));
+    let mut paths: Vec<PathBuf> = paths.filter(|path| path.extension().is_some()).collect();
+    paths.sort();
+    paths
+}
+
+/// Brings home what waits in this clone; what was taken, or refused for good, waits no longer.
+///
+/// # Errors
+/// What the remote says: then everything still waits.
+pub fn share(ledger: &Ledger, moment: &Moment) -> Result<Option<Collected>, OpsError> {
+    let waiting = unshared(ledger);
+    if waiting.is_empty() {
+        return Ok(None);
+    }
+    let ask = Collect { folders: vec![ledger.outbox()], fail_missing: None };
+    let collected = collect(ledger, &ask, moment)?.value;
+    let stays = |path: &Path| {
+        let whole = path.canonicalize();
+        let same = |one: &&Quarantined| whole.as_ref().is_ok_and(|whole| one.path == *whole);
+        collected.quarantined.iter().find(same).is_some_and(|one| !one.settled)
+    };
+    for path in waiting.iter().filter(|path| !stays(path)) {
+        drop(std::fs::remove_file(path));
+        // Gone with its last one.
+        drop(path.parent().map(std::fs::remove_dir));
+    }
+    Ok(Some(collected))
 }
 
 /// Whether two events end an attempt in the same words, whenever that was said.

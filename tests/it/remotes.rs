@@ -773,3 +773,60 @@ fn the_doctor_names_what_is_in_the_way_and_changes_nothing() {
     assert_eq!((code, checks["remote"].as_str()), (5, "fail"), "{checks:?}");
     assert_eq!(net.tip(), before);
 }
+
+/// M2: what ends while the remote is away waits here, is said to be unshared, and comes home by
+/// `sync`: taken, or refused and told.
+#[test]
+fn what_ends_while_the_remote_is_away_waits_and_is_brought_home() {
+    let net = Net::founded(2);
+    for item in ["X", "Y"] {
+        assert_eq!(net.run(0, &["delegate", "--prompt", "x", "--work-item", item]).code, 0);
+    }
+    let named = |item| ["--work-item", item, "--step", "phase-setup"];
+    assert_eq!(net.run(0, &[&["claim"][..], &named("X")].concat()).code, 0);
+    let (here, away) = (net.room.path().join("origin.git"), net.room.path().join("away.git"));
+    std::fs::rename(&here, &away).expect("it goes away");
+    let done = [&["complete"][..], &named("X"), &["--outcome", "done on a train"]].concat();
+    assert_eq!(net.run(0, &done).code, 5, "not without saying so");
+    let offline = [&done[..], &["--offline", "--json"]].concat();
+    let kept = net.run(0, &offline);
+    assert_eq!((kept.code, &kept.document()["outcome"]), (0, &"completed".into()), "{kept}");
+    assert_eq!(kept.document()["recorded"], false);
+    let again = net.run(0, &offline);
+    assert_eq!((again.code, &again.document()["outcome"]), (0, &"unchanged".into()), "{again}");
+    let other = [&["complete"][..], &named("X"), &["--outcome", "otherwise", "--offline"]].concat();
+    assert_eq!(net.run(0, &other).code, 6);
+    let theirs = [&["complete"][..], &named("Y"), &["--outcome", "x", "--offline"]].concat();
+    assert_eq!(net.run(0, &theirs).code, 4, "nobody holds it");
+    for reads in [&["status"][..], &["status", "X"]] {
+        let told = net.run(0, reads);
+        assert!(told.stderr.contains("1 handoff waits here for origin"), "{told}");
+    }
+    assert_eq!(net.json(0, &["sync", "status"]).1["unshared"], 1);
+    assert_eq!(net.run(0, &["sync"]).code, 5, "it is still away");
+    assert_eq!(net.json(0, &["sync", "status"]).1["unshared"], 1, "and nothing is lost");
+    std::fs::rename(&away, &here).expect("it comes back");
+    let (code, said) = net.json(0, &["sync"]);
+    assert_eq!(
+        (code, &said["sharedHandoffs"], &said["unshared"]),
+        (0, &1.into(), &0.into()),
+        "{said}"
+    );
+    let events = net.settle();
+    assert_eq!(of_kind(&events, "attempt-completed").len(), 1);
+
+    // Somebody gave the attempt to another meanwhile: told to who worked, and on record.
+    assert_eq!(net.run(0, &[&["claim"][..], &named("Y")].concat()).code, 0);
+    let kept = [&["complete"][..], &named("Y"), &["--outcome", "late", "--offline"]].concat();
+    assert_eq!(net.run(0, &kept).code, 0);
+    let lapse =
+        [&["requeue"][..], &named("Y"), &["--lapsed", "--force", "--reason", "gone"]].concat();
+    assert_eq!(net.run(1, &lapse).code, 0);
+    let ran = net.run(0, &["sync"]);
+    assert_eq!(ran.code, 4, "{ran}");
+    assert!(ran.stdout.contains("refused  Y: "), "{ran}");
+    assert_eq!(net.json(0, &["sync"]).0, 0, "it waits no longer");
+    let events = net.settle();
+    assert_eq!(of_kind(&events, "handoff-quarantined").len(), 1);
+    assert_eq!(of_kind(&events, "attempt-completed").len(), 1);
+}

@@ -10,7 +10,7 @@ use super::super::view::{CollectView, CollectedAttempt, QuarantinedView};
 use crate::domain::event::EventKind;
 use crate::domain::id::{AttemptId, ItemId};
 use crate::ledger::ItemFold;
-use crate::ops::{self, Collect};
+use crate::ops::{self, Collect, Collected, Quarantined};
 use crate::report;
 
 /// How many a person is told one by one.
@@ -40,17 +40,7 @@ pub(super) fn run(args: &CollectArgs, session: &Session) -> Result<Reply, Failur
     let view = CollectView {
         accepted: accepted.clone(),
         there: collected.there,
-        quarantined: collected
-            .quarantined
-            .iter()
-            .map(|one| QuarantinedView {
-                path: one.path.display().to_string(),
-                work_item_id: one.item.clone(),
-                digest: one.digest.clone(),
-                why: one.why.clone(),
-                recorded: one.recorded,
-            })
-            .collect(),
+        quarantined: quarantined(collected),
         failed: failed.clone(),
     };
     let mut reply = Reply::new("collect", &view);
@@ -104,6 +94,18 @@ pub(super) fn run(args: &CollectArgs, session: &Session) -> Result<Reply, Failur
         None => next(["status"]),
     });
     Ok(reply)
+}
+
+/// What was refused, as data.
+pub(super) fn quarantined(collected: &Collected) -> Vec<QuarantinedView> {
+    let view = |one: &Quarantined| QuarantinedView {
+        path: one.path.display().to_string(),
+        work_item_id: one.item.clone(),
+        digest: one.digest.clone(),
+        why: one.why.clone(),
+        recorded: one.recorded,
+    };
+    collected.quarantined.iter().map(view).collect()
 }
 
 fn word(kind: EventKind) -> &'static str {

@@ -44,7 +44,7 @@ use super::Reply;
 use super::args::Command;
 use super::error::{Failure, Next, clear_review, next, refusal, resolve_blocker};
 use super::session::{Act, Session};
-use super::ui::{Line, Ui, short};
+use super::ui::{Line, Ui, count, short};
 use crate::domain::decide::LiveClaim;
 use crate::domain::event::{EventKind, VoidStep};
 use crate::domain::id::{
@@ -56,7 +56,7 @@ use crate::domain::state::AttemptState;
 use crate::domain::transition::ItemPhase;
 use crate::domain::workflow::Workflow;
 use crate::ledger::{Direction, ItemFold, Ledger, LedgerError, Receipt, Snapshot};
-use crate::report;
+use crate::{ops, report};
 
 /// Runs the verb.
 pub(super) fn run(command: &Command, session: &Session, ui: &mut Ui<'_>) -> Result<Reply, Failure> {
@@ -387,6 +387,24 @@ fn void_words(void: &[VoidStep], gate: Option<&StepKey>) -> String {
     };
     let words: Vec<String> = void.iter().filter(|step| Some(&step.key) != gate).map(word).collect();
     words.join(", ")
+}
+
+/// `2 handoffs wait`.
+fn waits(unshared: usize) -> String {
+    format!("{} wait{}", count(unshared, "handoff"), if unshared == 1 { "s" } else { "" })
+}
+
+/// What waits in this clone for its remote is said wherever state is shown: it is not in it yet.
+fn say_unshared(reply: &mut Reply, ledger: &Ledger) {
+    let unshared = ops::unshared(ledger).len();
+    if let (Some(remote), true) = (ledger.remote(), unshared > 0) {
+        let text = format!(
+            "{} here for {remote}, and {} not in this: stepseal sync",
+            waits(unshared),
+            if unshared == 1 { "is" } else { "are" }
+        );
+        reply.warnings.push((text, None));
+    }
 }
 
 /// Where a step that was typed stands in its item's workflow.

@@ -8,7 +8,7 @@ use super::super::args::{CompleteArgs, EndingArg, RunArgs};
 use super::super::echo::Echo;
 use super::super::error::{Failure, next};
 use super::super::exit::Exit;
-use super::super::session::Session;
+use super::super::session::{Act, Session};
 use super::super::ui::{Ui, plain, said, shell};
 use super::super::view::SpoolView;
 use super::complete::{check_lines, check_views, verified};
@@ -16,6 +16,7 @@ use crate::code;
 use crate::config::Who;
 use crate::domain::decide::{Complete, Ending};
 use crate::domain::event::{EventKind, Output};
+use crate::domain::id::ItemId;
 use crate::domain::moment::Moment;
 use crate::ops::{self, Checks, Held, OpsError, Spooled};
 
@@ -46,7 +47,7 @@ pub(super) fn complete(
     };
     let moment = moment(&held, session)?;
     let spooled = put(&held, &ask, args.run_checks, &moment, spool, session, ui)?;
-    Ok(show(&held, &spooled, spool))
+    Ok(show(&spooled, spool))
 }
 
 /// Starts the work of a ticket, and ends its attempt by how that ended.
@@ -101,11 +102,36 @@ pub(super) fn run(args: &RunArgs, session: &Session, ui: &mut Ui<'_>) -> Result<
         }
         spooled => spooled?,
     };
-    let mut reply = show(&held, &spooled, &args.spool);
+    let mut reply = show(&spooled, &args.spool);
     if spooled.event.kind() == EventKind::AttemptFailed {
         // It was handed in, and whoever started it sees that it failed.
         reply.exit = Exit::Outside;
     }
+    Ok(reply)
+}
+
+/// Ends an attempt while the remote is away.
+pub(super) fn keep(
+    act: &Act,
+    item: &ItemId,
+    ask: &Complete,
+    checks: Option<Checks<'_>>,
+    session: &Session,
+    ui: &mut Ui<'_>,
+) -> Result<Reply, Failure> {
+    let Some(remote) = act.ledger.remote() else {
+        let message = "this ledger is for this clone only: leave --offline out";
+        return Err(Failure::usage(message));
+    };
+    let kept = ops::keep(&act.ledger, item, ask, checks, &act.moment, &mut |criterion| {
+        let run = criterion.check.as_ref().map(|check| shell(&check.run)).unwrap_or_default();
+        ui.busy(&format!("running the check of {}: {run}", criterion.id));
+    });
+    let kept = kept.map_err(|error| session.ops_failure(&error, Vec::new()))?;
+    let mut reply = said_of(&kept);
+    let rest = format!("it waits here, and counts once {remote} has it");
+    reply.lines.push(said("unshared", rest));
+    reply.next.push(next(["sync"]));
     Ok(reply)
 }
 
@@ -177,29 +203,40 @@ fn put(
     spooled.map_err(|error| session.ops_failure(&error, Vec::new()))
 }
 
-fn show(held: &Held, spooled: &Spooled, spool: &Path) -> Reply {
-    let ticket = &held.ticket;
-    let word = match (spooled.fresh, spooled.event.kind()) {
+fn show(spooled: &Spooled, spool: &Path) -> Reply {
+    let mut reply = said_of(spooled);
+    let path = plain(&spooled.path.display().to_string());
+    reply.lines.push(said("spooled", format!("{path}: it counts once it is collected")));
+    reply.next.push(next(["collect", &spool.display().to_string()]).note("where the ledger is"));
+    reply
+}
+
+/// What was written down, wherever it waits.
+fn said_of(spooled: &Spooled) -> Reply {
+    let event = &spooled.event;
+    let word = match (spooled.fresh, event.kind()) {
         (false, _) => "unchanged",
         (true, EventKind::AttemptFailed) => "failed",
         (true, EventKind::AttemptRejected) => "rejected",
         (true, _) => "completed",
     };
+    let path = spooled.path.display().to_string();
     let view = SpoolView {
-        work_item_id: ticket.work_item_id.clone(),
-        step_key: ticket.step_key.clone(),
-        attempt_id: ticket.attempt_id.clone(),
+        work_item_id: event.work_item_id.clone(),
+        step_key: event.step.as_ref().map(|step| step.key.clone()),
+        attempt_id: event.attempt_id.clone(),
         outcome: word.into(),
-        path: spooled.path.display().to_string(),
+        path: path.clone(),
         checks: check_views(&spooled.checks),
     };
     let mut reply = Reply::new("spool", &view);
     reply.lines.extend(check_lines(&spooled.checks));
-    let what = format!("{} {} by {}", ticket.work_item_id, ticket.attempt_id, ticket.executor.id);
-    reply.lines.push(said(word, what));
-    let path = plain(&spooled.path.display().to_string());
-    reply.lines.push(said("spooled", format!("{path}: it counts once it is collected")));
-    reply.quiet = format!("{path}\n");
-    reply.next.push(next(["collect", &spool.display().to_string()]).note("where the ledger is"));
+    let named = |text: Option<String>| text.unwrap_or_default();
+    let (item, attempt) = (
+        named(event.work_item_id.as_ref().map(ToString::to_string)),
+        named(event.attempt_id.as_ref().map(ToString::to_string)),
+    );
+    reply.lines.push(said(word, format!("{item} {attempt} by {}", event.actor.id)));
+    reply.quiet = format!("{}\n", plain(&path));
     reply
 }

@@ -56,6 +56,7 @@ pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
                 format!("{POLICY_REASON}: {items} with ready steps: stepseal review list");
             reply.warnings.push((message, None));
         }
+        super::say_unshared(&mut reply, &ledger);
         return Ok(reply);
     };
     if args.which.is_given() || args.all || args.limit.is_some() || args.sort.is_some() {
@@ -69,17 +70,19 @@ pub(super) fn run(args: &StatusArgs, session: &Session, ui: &mut Ui<'_>) -> Resu
     let policy = snapshot.ledger().map_err(fail)?;
     let by_policy = awaits_policy(policy, &fold.state);
     let asks = Asks::reading(&ledger, session);
-    match (&args.why_not, &args.impact) {
-        (Some(step), _) => why_not(&fold, step, by_policy, &asks),
-        (None, Some(step)) => impact::reply(&fold, step, &asks),
+    let mut reply = match (&args.why_not, &args.impact) {
+        (Some(step), _) => why_not(&fold, step, by_policy, &asks)?,
+        (None, Some(step)) => impact::reply(&fold, step, &asks)?,
         (None, None) => {
             let survivor = snapshot.survivor(&fold).map_err(fail)?;
             let mut report =
                 report::item(&fold.workflow, &fold.state).under(policy, &fold.workflow);
             report.follow_ups = super::follow_ups(&snapshot, &fold).map_err(fail)?;
-            Ok(one(&fold, report, survivor, by_policy, &asks))
+            one(&fold, report, survivor, by_policy, &asks)
         }
-    }
+    };
+    super::say_unshared(&mut reply, &ledger);
+    Ok(reply)
 }
 
 /// A row of the portfolio as data.

@@ -3,10 +3,14 @@
 use super::super::Reply;
 use super::super::args::{SyncArg, SyncArgs};
 use super::super::error::{Failure, next};
-use super::super::session::Session;
-use super::super::ui::{Line, count, said};
+use super::super::exit::Exit;
+use super::super::session::{Code, Session};
+use super::super::ui::{Line, count, said, short};
 use super::super::view::SyncView;
+use super::collect::quarantined;
+use super::waits;
 use crate::ledger::LedgerError;
+use crate::ops;
 
 pub(super) fn run(args: &SyncArgs, session: &Session) -> Result<Reply, Failure> {
     session.only_now()?;
@@ -18,11 +22,22 @@ pub(super) fn run(args: &SyncArgs, session: &Session) -> Result<Reply, Failure> 
     };
     let status = args.what == Some(SyncArg::Status);
     let synced = if status { ledger.as_last_seen() } else { ledger.sync() }.map_err(fail)?;
+    let (mut brought, mut refused) = (0, Vec::new());
+    if !status && !ops::unshared(&ledger).is_empty() {
+        let act = session.act(Code::None)?;
+        let shared = ops::share(&act.ledger, &act.moment);
+        let shared = shared.map_err(|error| session.ops_failure(&error, Vec::new()))?;
+        if let Some(collected) = shared {
+            brought = collected.accepted.len() + collected.there;
+            refused = quarantined(&collected);
+        }
+    }
+    let unshared = ops::unshared(&ledger).len();
     let mark = match &synced.local {
         Some(_) => Some(ledger.snapshot().and_then(|snapshot| snapshot.mark()).map_err(fail)?),
         None => None,
     };
-    let moved = synced.received + synced.sent > 0;
+    let moved = synced.received + synced.sent + brought + refused.len() > 0;
     let outcome = match (status, moved) {
         (true, _) => "status",
         (false, true) => "synced",
@@ -35,13 +50,17 @@ pub(super) fn run(args: &SyncArgs, session: &Session) -> Result<Reply, Failure> 
         shared: synced.shared.clone(),
         received: synced.received,
         sent: synced.sent,
+        unshared,
+        shared_handoffs: brought,
+        refused: refused.clone(),
         mark: mark.clone(),
     };
     let mut reply = Reply::new("sync", &view);
-    reply.recorded = synced.sent > 0;
+    reply.recorded = synced.sent > 0 || brought > 0;
     reply.quiet = format!("{outcome}\t{}\t{}\n", synced.received, synced.sent);
     let commits = |n: usize| count(n, "commit");
     match (status, synced.received, synced.sent) {
+        (false, 0, 0) if moved => {}
         (false, 0, 0) => {
             reply.lines.push(said("unchanged", format!("{remote} has what this clone has")));
         }
@@ -66,6 +85,19 @@ pub(super) fn run(args: &SyncArgs, session: &Session) -> Result<Reply, Failure> 
             }
             reply.next.push(next(["sync"]));
         }
+    }
+    if brought > 0 {
+        let rest = format!("{} that waited here", count(brought, "handoff"));
+        reply.lines.push(said("shared", rest));
+    }
+    for one in &refused {
+        let item = one.work_item_id.as_ref().map_or("", |item| item.as_str());
+        reply.lines.push(said("refused", format!("{item}: {}", short(&one.why, 300))));
+        reply.exit = Exit::Refused;
+    }
+    if unshared > 0 {
+        let rest = format!("{} here for {remote}", waits(unshared));
+        reply.lines.push(said("unshared", rest));
     }
     if let Some(mark) = mark {
         reply.lines.push(Line::Row(vec!["mark".into(), mark.to_string()]));
