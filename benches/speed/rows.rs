@@ -1,6 +1,6 @@
 //! What is measured: each row is one promise of docs/PERFORMANCE.md, as a ratio or against a limit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,9 @@ pub(crate) const ROWS: &[(&str, Row)] = &[
     ("large-item", large),
     ("portfolio", portfolio),
     ("racing", racing),
+    ("shared", shared),
+    ("contending", contending),
+    ("collect", collect),
     ("scheduling", scheduling),
     ("plan", plan),
     ("verify", verify),
@@ -301,6 +304,141 @@ fn racing(stage: &Stage) -> Vec<Line> {
         target: "≥ 0.7 × one process".into(),
         met: ratio >= 0.7,
     }]
+}
+
+/// A bare remote `NAME.git` and clones of it that share a ledger through it.
+fn clones(stage: &Stage, name: &str, count: usize) -> (PathBuf, Vec<PathBuf>) {
+    let remote = stage.path(&format!("{name}.git"));
+    let here = stage.path("");
+    time(stage.git(&here, &["init", "--quiet", "--bare", &remote.display().to_string()]));
+    let clone = |n: usize| {
+        let dir = stage.path(&format!("{name}-{n}"));
+        let (from, to) = (remote.display().to_string(), dir.display().to_string());
+        time(stage.git(&here, &["clone", "--quiet", &from, &to]));
+        time(stage.stepseal(&dir, &["init", "--remote", "origin", "--quiet"]));
+        dir
+    };
+    let clones = (0..count).map(clone).collect();
+    (remote, clones)
+}
+
+/// A claim that counts once the remote has it, against the fetch and the push it needs: of the very
+/// commit it made, to a twin of the remote.
+fn shared(stage: &Stage) -> Vec<Line> {
+    let (remote, clones) = clones(stage, "shared", 1);
+    let dir = &clones[0];
+    many_steps(dir, 40);
+    time(stage.stepseal(dir, &["delegate", "--plan", "plan.yaml", "--work-item", "A", "-q"]));
+    let twin = stage.path("twin.git").display().to_string();
+    let mut copy = stage.program("cp", &stage.path(""));
+    copy.arg("-a").arg(&remote).arg(&twin);
+    time(copy);
+    let (branch, tip) =
+        ("refs/heads/stepseal-ledger", "stepseal-ledger:refs/heads/stepseal-ledger");
+    let both = in_turn(
+        20,
+        |n| time(claim(stage, dir, "A", n)),
+        |_| {
+            let begin = Instant::now();
+            time(stage.git(dir, &["fetch", "--quiet", "--no-tags", &twin, branch]));
+            time(stage.git(dir, &["push", "--quiet", "--no-verify", &twin, tip]));
+            begin.elapsed()
+        },
+    );
+    vec![ratio("a shared claim", both, "git fetch + git push", 1.25)]
+}
+
+/// Sixteen clones that push at once, against one.
+fn contending(stage: &Stage) -> Vec<Line> {
+    const CLONES: usize = 16;
+    const EACH: usize = 4;
+    let (_, clones) = clones(stage, "contending", CLONES);
+    many_steps(&clones[0], CLONES * EACH);
+    for item in ["A", "B"] {
+        let delegate = ["delegate", "--plan", "plan.yaml", "--work-item", item, "-q"];
+        time(stage.stepseal(&clones[0], &delegate));
+    }
+    let begin = Instant::now();
+    for n in 0..CLONES * EACH {
+        time(claim(stage, &clones[0], "A", n));
+    }
+    let alone = begin.elapsed();
+    let begin = Instant::now();
+    let longest = std::thread::scope(|scope| {
+        let workers: Vec<_> = clones
+            .iter()
+            .enumerate()
+            .map(|(worker, dir)| {
+                scope.spawn(move || {
+                    let claims = (0..EACH).map(|n| time(claim(stage, dir, "B", worker * EACH + n)));
+                    claims.max().unwrap_or_default()
+                })
+            })
+            .collect();
+        let longest = workers.into_iter().map(|worker| worker.join().expect("a clone"));
+        longest.max().unwrap_or_default()
+    });
+    let together = begin.elapsed();
+    let rate = |time: Duration| (CLONES * EACH) as f64 / time.as_secs_f64();
+    let ratio = rate(together) / rate(alone);
+    vec![Line {
+        what: "16 clones contending".into(),
+        seen: format!(
+            "{:.1} claims/s, one clone {:.1}: {ratio:.2} ×; longest wait {:.0} ms",
+            rate(together),
+            rate(alone),
+            ms(longest)
+        ),
+        target: "≥ 0.7 × one clone".into(),
+        met: ratio >= 0.7,
+    }]
+}
+
+/// A thousand handoffs of ten items in one commit, against fast-import of all files that commit
+/// adds.
+fn collect(stage: &Stage) -> Vec<Line> {
+    let dir = stage.repository("collect");
+    many_steps(&dir, 100);
+    for n in 0..10 {
+        let item = format!("I{n}");
+        let wave = ["schedule", &item, "--preclaim", "--executors", "100", "--base", &item];
+        time(
+            stage.stepseal(&dir, &["delegate", "--plan", "plan.yaml", "--work-item", &item, "-q"]),
+        );
+        time(stage.stepseal(&dir, &[&wave[..], &["--tickets", "t"]].concat()));
+        for step in 1..=100 {
+            let ticket = format!("t/{item}/s{step:04}.1.json");
+            let done = ["complete", "--ticket", &ticket, "--spool", "s", "--outcome", "done", "-q"];
+            time(stage.stepseal(&dir, &done));
+        }
+    }
+    let ours = time(stage.stepseal(&dir, &["collect", "s", "--quiet"]));
+    let output = |args: &[&str]| {
+        let mut git = stage.git(&dir, args);
+        git.stdout(Stdio::piped());
+        git.output().expect("git starts").stdout
+    };
+    let added = ["diff-tree", "-r", "--no-commit-id", "--name-only", "stepseal-ledger"];
+    let names = String::from_utf8(output(&added)).expect("paths");
+    let mut stream = b"commit refs/heads/x\ncommitter b <b@x> 1 +0000\ndata 0\n".to_vec();
+    let mut files = 0;
+    for name in names.lines() {
+        let bytes = output(&["cat-file", "blob", &format!("stepseal-ledger:{name}")]);
+        stream.extend_from_slice(
+            format!("M 100644 inline {name}\ndata {}\n", bytes.len()).as_bytes(),
+        );
+        stream.extend_from_slice(&bytes);
+        stream.push(b'\n');
+        files += 1;
+    }
+    let file = stage.path("stream");
+    std::fs::write(&file, &stream).expect("a file");
+    time(stage.git(&stage.path(""), &["init", "--quiet", "imported"]));
+    let mut import = stage.git(&stage.path("imported"), &["fast-import", "--quiet"]);
+    import.stdin(std::fs::File::open(&file).expect("the stream"));
+    let theirs = time(import);
+    let what = format!("collect of 1,000 handoffs, {files} files");
+    vec![ratio(&what, (ours, theirs), "git fast-import", 2.0)]
 }
 
 /// The scheduler alone, in this process.

@@ -24,40 +24,6 @@ fn this_repository_runs_the_workflows_it_writes_for_others() {
 }
 
 #[test]
-fn workflows_pin_what_they_use_and_put_nothing_into_a_script() {
-    for (path, text) in forge::FILES {
-        for line in text.lines().filter(|line| line.trim_start().contains("uses: ")) {
-            let used = line.split("uses: ").nth(1).expect("a name");
-            let commit = used.split('@').nth(1).unwrap_or_default().split(' ').next();
-            let pinned = commit
-                .is_some_and(|id| id.len() == 40 && id.bytes().all(|b| b.is_ascii_hexdigit()));
-            assert!(used.starts_with("$/") || pinned, "{path}: {used}");
-        }
-        // A script begins at `run:` and goes on while lines are further in.
-        let mut script: Option<usize> = None;
-        for line in text.lines() {
-            let indent = line.len() - line.trim_start().len();
-            if let Some(at) = script
-                && indent <= at
-                && !line.trim().is_empty()
-            {
-                script = None;
-            }
-            if line.trim_start().starts_with("run:") && indent >= 8 {
-                script = Some(indent);
-            }
-            assert!(script.is_none() || !line.contains("${{"), "{path}: {line}");
-        }
-        if path.contains("workflows/") {
-            assert!(
-                text.contains("\npermissions: {}\n"),
-                "{path}: no rights but those a job names"
-            );
-        }
-    }
-}
-
-#[test]
 fn init_writes_workflows_once_and_leaves_what_is_there() {
     let room = Room::with_ledger();
     room.write(".github/workflows/execute.yml", "mine\n");
