@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Args, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::suggest::{self, About};
+use crate::domain::decide::Ending;
 use crate::domain::event::EventKind;
 use crate::domain::status::Status;
 use crate::report::Table;
@@ -253,8 +254,15 @@ pub(super) struct ReplayArgs {
 )]
 pub(super) struct SyncArgs {
     /// What to do [default: bring and send]
-    #[arg(value_enum, value_name = "WHAT")]
+    #[arg(value_enum, value_name = "WHAT", conflicts_with = "accept_rewrite")]
     pub what: Option<SyncArg>,
+    /// Take the remote's history although it lost what this clone saw there: what this clone had is
+    /// kept under refs/stepseal/rescued, and what ended only in it is brought home
+    #[arg(long, requires = "reason")]
+    pub accept_rewrite: bool,
+    /// Why the remote is right
+    #[arg(long, value_name = "TEXT", requires = "accept_rewrite")]
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -559,6 +567,16 @@ pub(super) enum EndingArg {
     Failed,
     /// The work as asked is wrong
     Rejected,
+}
+
+impl From<EndingArg> for Ending {
+    fn from(arg: EndingArg) -> Self {
+        match arg {
+            EndingArg::Completed => Self::Completed,
+            EndingArg::Failed => Self::Failed,
+            EndingArg::Rejected => Self::Rejected,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

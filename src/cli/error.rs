@@ -19,7 +19,7 @@ use crate::domain::id::{
 use crate::domain::keys::Unfit;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::transition::{AttemptPhase, ItemPhase};
-use crate::ledger::{LedgerError, Stop, Trouble, WayBack};
+use crate::ledger::{LedgerError, Rewrite, Stop, Trouble, WayBack};
 use crate::ops::{BoundaryError, OpsError};
 use crate::plan::{PlanError, Spot};
 use crate::sign::NotSigned;
@@ -978,6 +978,9 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
             .fact("there", format!("commit {shared}"))
             .note("each has what the other has not; nothing is written to either")
             .then(
+                next(["sync", "--accept-rewrite", "--reason", "…"]).note("if the remote is right"),
+            )
+            .then(
                 program(["git", "log", "--oneline", "--left-right"])
                     .with([format!("{local}...{shared}")]),
             ),
@@ -998,12 +1001,28 @@ pub(super) fn ledger(error: &LedgerError, asker: &Asker) -> Failure {
                     .note("puts the sealed bytes back"),
             )
         }
-        LedgerError::Rewritten { how, branch, seen, tip, mark } => fail(Exit::Damaged, how.word())
-            .fact("seen here", format!("commit {seen}, mark {mark}"))
-            .fact("now", if tip.is_empty() { "no branch".into() } else { format!("commit {tip}") })
-            .note("nothing is written until it is what was seen again (docs/recovery.md)")
-            .then(next(["verify"]))
-            .then(move_back(branch, seen)),
+        LedgerError::Rewritten { how, remote, branch, seen, tip, mark } => {
+            fail(Exit::Damaged, how.word())
+                .fact("seen here", format!("commit {seen}, mark {mark}"))
+                .fact(
+                    "now",
+                    if tip.is_empty() { "no branch".into() } else { format!("commit {tip}") },
+                )
+                .note("nothing is written until it is what was seen again (docs/recovery.md)")
+                .then(next(["verify"]))
+                .then(match (remote, how) {
+                    // Its branch is not this clone's to move.
+                    (Some(remote), Rewrite::Deleted) => program(["git", "push", remote])
+                        .with([format!(
+                            "{seen}:refs/heads/{}",
+                            branch.trim_start_matches(&format!("{remote}/"))
+                        )])
+                        .note("if what this clone saw is right"),
+                    (Some(_), _) => next(["sync", "--accept-rewrite", "--reason", "…"])
+                        .note("if the remote is right"),
+                    (None, _) => move_back(branch, seen),
+                })
+        }
         LedgerError::BadBranch { branch, file, seen, .. } => {
             let failure = fail(Exit::Damaged, "bad-branch")
                 .data(json!({ "branch": branch, "file": file, "seen": seen }))

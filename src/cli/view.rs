@@ -545,6 +545,8 @@ views! {
         shared_handoffs: usize,
         /// Handoffs that waited here and were refused, with why.
         refused: Vec<QuarantinedView>,
+        /// The reference that keeps what this clone had, where a rewritten history was taken.
+        rescued: Option<String>,
         mark: Option<Mark>,
     }
 

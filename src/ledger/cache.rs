@@ -73,6 +73,13 @@ impl Cache {
         drop(std::fs::remove_dir_all(self.folder.join("items")));
     }
 
+    /// Forgets what this clone has seen: somebody decided that another history is right.
+    pub(super) fn forget_seen(&self) {
+        for name in ["seen.json", "verified.json"] {
+            drop(std::fs::remove_file(self.folder.join(name)));
+        }
+    }
+
     /// Reads what cannot be made again: unlike a cache, it is missed when it cannot be read.
     pub(super) fn recall<T: DeserializeOwned>(&self, name: &str, what: &str) -> Option<T> {
         let path = self.folder.join(name);

@@ -44,7 +44,15 @@ pub enum LedgerError {
     #[error("the ledger is stopped: {} {}", found.path, found.what)]
     LedgerStopped { found: Box<Stop> },
     #[error("the ledger branch does not contain what this clone has seen: it was {}", how.said())]
-    Rewritten { how: Rewrite, branch: String, seen: String, tip: String, mark: Mark },
+    Rewritten {
+        how: Rewrite,
+        /// Whose branch it is; none for this clone's own.
+        remote: Option<String>,
+        branch: String,
+        seen: String,
+        tip: String,
+        mark: Mark,
+    },
     /// The file of the branch says nothing that is a commit.
     #[error("the ledger branch cannot be read: {why}")]
     BadBranch { branch: String, file: PathBuf, why: String, seen: Option<String> },

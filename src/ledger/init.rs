@@ -207,7 +207,7 @@ impl Ledger {
     }
 
     /// Refuses a branch that happens to have the name.
-    fn check_is_ledger(&self, tip: Oid) -> Result<(), LedgerError> {
+    pub(super) fn check_is_ledger(&self, tip: Oid) -> Result<(), LedgerError> {
         let root = self.store.commit(tip)?.tree;
         if tree::find(&self.store, root, LEDGER_DOC)?.is_some() {
             return Ok(());

@@ -49,7 +49,7 @@ pub use init::Founded;
 pub use object::{BadObject, Person};
 pub use progress::{Progress, Watching, watch};
 pub use rehearsal::Rehearsal;
-pub use remote::{Sharing, Synced};
+pub use remote::{Rescued, Sharing, Synced};
 pub use seen::Foreign;
 pub use signatures::{Doubted, SealsOf, Signatures};
 pub use snapshot::{FORMAT, Snapshot};

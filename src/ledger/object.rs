@@ -8,6 +8,8 @@ use std::cmp::Ordering;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use git2::{ObjectType, Oid};
 
+use crate::domain::moment::Moment;
+
 /// The largest object this room reads; a ledger object is far smaller.
 pub(super) const LIMIT: u64 = 256 * 1024 * 1024;
 
@@ -292,6 +294,20 @@ pub(super) struct Commit {
     /// Seconds since 1970, as the committer says.
     pub seconds: i64,
     pub author: String,
+}
+
+/// Writes an annotated tag: a name for a commit, with who gave it and why.
+pub(super) fn format_tag(commit: Oid, name: &str, moment: &Moment, message: &str) -> Vec<u8> {
+    let clean = |text: &str| text.replace(['<', '>', '\n', '\r', '\0'], " ");
+    let (name, who) = (name.rsplit('/').next().unwrap_or(name), &moment.actor);
+    format!(
+        "object {commit}\ntype commit\ntag {name}\ntagger {} <{}> {} +0000\n\n{}\n",
+        clean(&who.name),
+        clean(who.principal.as_str()),
+        moment.now().timestamp(),
+        message.replace('\0', " ")
+    )
+    .into_bytes()
 }
 
 /// Reads a commit object.

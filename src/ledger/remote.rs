@@ -8,13 +8,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use git2::Oid;
+use git2::{ObjectType, Oid};
 
-use super::Ledger;
 use super::error::{LedgerError, Rewrite, Trouble};
 use super::lock::WriterLock;
 use super::seen::Seen;
+use super::snapshot::Snapshot;
 use super::store::{Store, Swap};
+use super::{Direction, Ledger, object, tree};
+use crate::domain::event::EventKind;
+use crate::domain::id::{AttemptId, ItemId};
+use crate::domain::moment::Moment;
 use crate::process::{self, Ended, Program};
 
 /// What is kept of what git says.
@@ -127,7 +131,8 @@ impl Remote {
             let known = known.expect("only what was seen is lost");
             let mark = Seen::trust(store, known)?.mark;
             let branch = format!("{}/{}", self.name, self.branch);
-            Err(LedgerError::Rewritten { how, branch, seen: known.to_string(), tip, mark })
+            let (remote, seen) = (Some(self.name.clone()), known.to_string());
+            Err(LedgerError::Rewritten { how, remote, branch, seen, tip, mark })
         };
         if ended.output.contains("couldn't find remote ref") {
             return match known {
@@ -144,6 +149,17 @@ impl Remote {
                 let cut = store.on_line(known, tip, usize::MAX).unwrap_or(false);
                 lost(if cut { Rewrite::CutTail } else { Rewrite::Rewritten }, tip.to_string())
             }
+            _ => Err(self.failed(&ended)),
+        }
+    }
+
+    /// Brings what the remote has although it does not contain what was seen there.
+    fn fetch_anew(&self, store: &Store) -> Result<Option<Oid>, LedgerError> {
+        let spec = format!("+refs/heads/{}:{}", self.branch, self.reference());
+        let flags = ["fetch", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"];
+        let ended = self.git(&[&flags[..], &["--", &self.name, &spec]].concat())?;
+        match ended.exit_code {
+            0 => store.resolve(&self.reference()),
             _ => Err(self.failed(&ended)),
         }
     }
@@ -290,6 +306,15 @@ pub(super) enum Shared {
     Lost,
 }
 
+/// What was kept when a remote's rewritten history was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rescued {
+    /// The reference that keeps it, with the reason.
+    pub name: String,
+    pub old: String,
+    pub new: String,
+}
+
 /// Where this clone and its remote stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Synced {
@@ -324,6 +349,81 @@ impl Ledger {
                 false => 0,
             },
         })
+    }
+
+    /// Takes the remote's history for this clone's, although it lost what was seen there: somebody
+    /// decided that the remote is right. What this clone had stays, under a name of its own with
+    /// the reason.
+    ///
+    /// # Errors
+    /// What the remote says; when there is nothing to accept, or nothing there to take.
+    pub fn accept_rewrite(&self, reason: &str, moment: &Moment) -> Result<Rescued, LedgerError> {
+        let Some(remote) = &self.remote else {
+            return Err(LedgerError::Invalid("this ledger is for this clone only".into()));
+        };
+        let _lock = self.lock()?;
+        let old = self.store.tip()?.ok_or(LedgerError::NoLedger)?;
+        match remote.fetch(&self.store) {
+            Err(LedgerError::Rewritten { how: Rewrite::CutTail | Rewrite::Rewritten, .. }) => {}
+            Ok(Some(shared)) if !self.store.on_line(shared, old, usize::MAX)? => {}
+            Ok(_) => {
+                let why =
+                    format!("{} contains what this clone has: nothing to accept", remote.name);
+                return Err(LedgerError::Invalid(why));
+            }
+            Err(error) => return Err(error),
+        }
+        let new = remote.fetch_anew(&self.store)?.ok_or(LedgerError::NoLedger)?;
+        self.check_is_ledger(new)?;
+        let name = format!("refs/stepseal/rescued/{}", &old.to_string()[..12]);
+        let tag = object::format_tag(old, &name, moment, reason);
+        let tag = self.store.write(ObjectType::Tag, &tag)?;
+        match self.store.swap_named(&name, None, tag, "stepseal: rescued") {
+            Swap::Moved | Swap::Lost { locked: false } => {}
+            Swap::Lost { locked: true } => return Err(LedgerError::Contended { tries: 1 }),
+            Swap::Unknown(why) => {
+                return Err(LedgerError::Git { doing: "keeping what this clone had".into(), why });
+            }
+        }
+        // Kept first: only then this clone forgets what it saw.
+        self.cache.forget_seen();
+        self.advance(Some(old), new)?;
+        self.snapshot()?;
+        Ok(Rescued { name, old: old.to_string(), new: new.to_string() })
+    }
+
+    /// The ends of attempts that stand in a commit of another history and not in this one: their
+    /// bytes, by item and attempt.
+    ///
+    /// # Errors
+    /// When that commit cannot be read.
+    pub fn ends_of(&self, commit: &str) -> Result<Vec<(ItemId, AttemptId, Vec<u8>)>, LedgerError> {
+        let oid = Oid::from_str(commit).map_err(|_| LedgerError::Invalid("no commit".into()))?;
+        let there = Snapshot::at(&self.store, &self.cache, oid)?;
+        let here = self.snapshot()?;
+        let mut ends = Vec::new();
+        for item in there.item_ids()? {
+            for entry in there.item_history(&item, Direction::OldestFirst)? {
+                let entry = entry?;
+                let ends_one = matches!(
+                    entry.named.kind,
+                    EventKind::AttemptCompleted
+                        | EventKind::AttemptFailed
+                        | EventKind::AttemptRejected
+                );
+                if !ends_one {
+                    continue;
+                }
+                let (sealed, bytes) = there.read_whole(&entry)?;
+                let same = tree::file(&self.store, here.root, &sealed.path)?;
+                if let (Some(attempt), true) =
+                    (sealed.event.attempt_id, same.as_ref() != Some(&bytes))
+                {
+                    ends.push((item.clone(), attempt, bytes));
+                }
+            }
+        }
+        Ok(ends)
     }
 
     /// Where both stood when the remote was last asked.

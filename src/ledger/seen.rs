@@ -217,6 +217,7 @@ impl Seen {
     pub(super) fn gone(self, store: &Store) -> LedgerError {
         LedgerError::Rewritten {
             how: Rewrite::Deleted,
+            remote: None,
             branch: store.branch().to_owned(),
             seen: self.tip,
             tip: String::new(),
@@ -234,6 +235,7 @@ impl Seen {
         let cut = self.goes_back_to(store, tip) == Some(true);
         LedgerError::Rewritten {
             how: if cut { Rewrite::CutTail } else { Rewrite::Rewritten },
+            remote: None,
             branch: store.branch().to_owned(),
             seen: self.tip.clone(),
             tip: tip.to_string(),

@@ -447,6 +447,25 @@ pub fn unshared(ledger: &Ledger) -> Vec<PathBuf> {
     paths
 }
 
+/// Puts what ended only in a history that was given up where it waits to be brought home.
+///
+/// # Errors
+/// When that history or the outbox cannot be read.
+pub fn rescue(ledger: &Ledger, old: &str) -> Result<usize, OpsError> {
+    let ends = ledger.ends_of(old)?;
+    for (item, attempt, bytes) in &ends {
+        let path = ledger.outbox().join(item.as_str()).join(format!("{attempt}.json"));
+        let failed = |error: std::io::Error| {
+            OpsError::Spool(SpoolError {
+                path: path.clone(),
+                why: format!("was not written: {error}"),
+            })
+        };
+        write(&path, bytes).map_err(failed)?;
+    }
+    Ok(ends.len())
+}
+
 /// Brings home what waits in this clone; what was taken, or refused for good, waits no longer.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ pub use collect::{Collect, Collected, Quarantined, collect};
 pub use complete::{CheckFailed, Checks, Completion, OpsError, Run, complete};
 pub use delegate::{Delegated, Delegation, Dry, Twin, compiled, delegate, dry_run};
 pub use handoff::{
-    Handed, Held, Preclaim, Preclaimed, SpoolError, Spooled, keep, preclaim, share, spool,
+    Handed, Held, Preclaim, Preclaimed, SpoolError, Spooled, keep, preclaim, rescue, share, spool,
     unshared, work, write_tickets,
 };
 pub use output::{OutputError, hash_output};

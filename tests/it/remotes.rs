@@ -830,3 +830,68 @@ fn what_ends_while_the_remote_is_away_waits_and_is_brought_home() {
     assert_eq!(of_kind(&events, "handoff-quarantined").len(), 1);
     assert_eq!(of_kind(&events, "attempt-completed").len(), 1);
 }
+
+/// A person decides that the remote is right: what this clone had is kept with the reason, and what
+/// ended only here comes home where the other history lets it.
+#[test]
+fn a_rewritten_remote_is_taken_over_by_decision_and_nothing_is_lost() {
+    let net = Net::founded(2);
+    for item in ["X", "Y"] {
+        assert_eq!(net.run(0, &["delegate", "--prompt", "x", "--work-item", item]).code, 0);
+        let named = ["--work-item", item, "--step", "phase-setup"];
+        let executor = format!("worker-{item}");
+        let claim = [&["claim"][..], &named, &["--executor", &executor]].concat();
+        assert_eq!(net.run(0, &claim).code, 0);
+    }
+    let accept = ["sync", "--accept-rewrite", "--reason", "restored from last night's copy"];
+    let (code, told) = net.json(0, &accept);
+    assert_eq!((code, &told["reason"]), (2, &"invalid".into()), "nothing to accept: {told}");
+    let (bare, before) = (["-C", "../origin.git"], net.tip());
+    // Both end, the remote goes back to before that, and somebody goes on there.
+    for item in ["X", "Y"] {
+        let named = ["--work-item", item, "--step", "phase-setup", "--outcome", "done"];
+        let executor = format!("worker-{item}");
+        let done = [&["complete"][..], &named, &["--executor", &executor]].concat();
+        assert_eq!(net.run(0, &done).code, 0);
+    }
+    let had = net.tip();
+    net.git(&[&bare[..], &["update-ref", BRANCH, &before]].concat());
+    let lapse = [
+        "requeue",
+        "--work-item",
+        "Y",
+        "--step",
+        "phase-setup",
+        "--lapsed",
+        "--force",
+        "--reason",
+        "gone",
+    ];
+    assert_eq!(net.run(1, &lapse).code, 0);
+
+    let (code, told) = net.json(0, &["claim", "--next"]);
+    assert_eq!((code, &told["reason"]), (10, &"rewritten".into()), "{told}");
+    assert!(told["next"].to_string().contains("--accept-rewrite"), "{told}");
+    assert_eq!(net.run(0, &["sync", "--accept-rewrite"]).code, 2, "not without a reason");
+    let (code, said) = net.json(0, &accept);
+    assert_eq!(code, 4, "one of the two comes too late: {said}");
+    assert_eq!(
+        (&said["sharedHandoffs"], said["refused"].as_array().map(Vec::len)),
+        (&1.into(), Some(1)),
+        "{said}"
+    );
+    let kept = said["rescued"].as_str().expect("a reference");
+    let clone = ["-C", "../c0"];
+    assert_eq!(net.git(&[&clone[..], &["rev-parse", &format!("{kept}^{{commit}}")]].concat()), had);
+    let tag = net.git(&[&clone[..], &["cat-file", "tag", kept]].concat());
+    assert!(tag.contains("restored from last night's copy"), "{tag}");
+    let fsck = net.git(&[&clone[..], &["fsck", "--strict", "--no-dangling"]].concat());
+    assert!(!fsck.contains("error"), "{fsck}");
+    let events = net.settle();
+    let completed = of_kind(&events, "attempt-completed");
+    assert_eq!(completed.len(), 1);
+    assert_eq!(completed[0]["workItemId"], "X");
+    assert_eq!(of_kind(&events, "handoff-quarantined").len(), 1);
+    let (code, _) = net.json(0, &["claim", "--next"]);
+    assert_eq!(code, 0, "work goes on");
+}

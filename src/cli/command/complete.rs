@@ -10,7 +10,7 @@ use super::super::session::{Code, Session};
 use super::super::ui::{Line, Ui, said, shell, span};
 use super::super::view::{CheckView, CompleteView};
 use super::{Asks, Open, names, onwards, spool};
-use crate::domain::decide::{Complete, Ending, Verified};
+use crate::domain::decide::{Complete, Verified};
 use crate::domain::event::{EventData, EventKind, Link};
 use crate::domain::id::{EventId, ItemId};
 use crate::ledger::Ledger;
@@ -44,11 +44,7 @@ pub(super) fn run(
         attempt: args.attempt.clone(),
         claim: args.claim.as_deref().map(str::parse).transpose()?,
         own_claims: act.own_claims.list(),
-        ending: match args.status {
-            EndingArg::Completed => Ending::Completed,
-            EndingArg::Failed => Ending::Failed,
-            EndingArg::Rejected => Ending::Rejected,
-        },
+        ending: args.status.into(),
         outcome: args.outcome.clone(),
         next_action: args.next_action.clone(),
         verified: args.verified.iter().map(|v| verified(v)).collect::<Result<_, _>>()?,

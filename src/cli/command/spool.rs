@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::Reply;
-use super::super::args::{CompleteArgs, EndingArg, RunArgs};
+use super::super::args::{CompleteArgs, RunArgs};
 use super::super::echo::Echo;
 use super::super::error::{Failure, next};
 use super::super::exit::Exit;
@@ -34,11 +34,7 @@ pub(super) fn complete(
     session.only_now()?;
     let held = open(ticket, session)?;
     let ask = Complete {
-        ending: match args.status {
-            EndingArg::Completed => Ending::Completed,
-            EndingArg::Failed => Ending::Failed,
-            EndingArg::Rejected => Ending::Rejected,
-        },
+        ending: args.status.into(),
         outcome: args.outcome.clone(),
         next_action: args.next_action.clone(),
         verified: args.verified.iter().map(|v| verified(v)).collect::<Result<_, _>>()?,

@@ -20,6 +20,14 @@ pub(super) fn run(args: &SyncArgs, session: &Session) -> Result<Reply, Failure> 
         let message = "this ledger is for this clone only: there is nothing to sync with";
         return Err(Failure::usage(message).then(next(["init", "--remote", "origin"])));
     };
+    let mut rescued = None;
+    if let (true, Some(reason)) = (args.accept_rewrite, &args.reason) {
+        let act = session.act(Code::None)?;
+        let kept = act.ledger.accept_rewrite(reason, &act.moment).map_err(fail)?;
+        ops::rescue(&act.ledger, &kept.old)
+            .map_err(|error| session.ops_failure(&error, Vec::new()))?;
+        rescued = Some(kept);
+    }
     let status = args.what == Some(SyncArg::Status);
     let synced = if status { ledger.as_last_seen() } else { ledger.sync() }.map_err(fail)?;
     let (mut brought, mut refused) = (0, Vec::new());
@@ -37,7 +45,7 @@ pub(super) fn run(args: &SyncArgs, session: &Session) -> Result<Reply, Failure> 
         Some(_) => Some(ledger.snapshot().and_then(|snapshot| snapshot.mark()).map_err(fail)?),
         None => None,
     };
-    let moved = synced.received + synced.sent + brought + refused.len() > 0;
+    let moved = rescued.is_some() || synced.received + synced.sent + brought + refused.len() > 0;
     let outcome = match (status, moved) {
         (true, _) => "status",
         (false, true) => "synced",
@@ -53,6 +61,7 @@ pub(super) fn run(args: &SyncArgs, session: &Session) -> Result<Reply, Failure> 
         unshared,
         shared_handoffs: brought,
         refused: refused.clone(),
+        rescued: rescued.as_ref().map(|kept| kept.name.clone()),
         mark: mark.clone(),
     };
     let mut reply = Reply::new("sync", &view);
@@ -85,6 +94,12 @@ pub(super) fn run(args: &SyncArgs, session: &Session) -> Result<Reply, Failure> 
             }
             reply.next.push(next(["sync"]));
         }
+    }
+    if let Some(kept) = &rescued {
+        let rest = format!("the history of {remote}, at {}", &kept.new[..12]);
+        reply.lines.push(said("accepted", rest));
+        let rest = format!("what this clone had, as {}", kept.name);
+        reply.lines.push(said("kept", rest));
     }
     if brought > 0 {
         let rest = format!("{} that waited here", count(brought, "handoff"));
