@@ -97,8 +97,8 @@ function commands(log) {
 }
 
 export class Run {
-  constructor({ origin, program, runId = "1001", attempt = "1", artifacts, sabotage = {}, results = {} }) {
-    Object.assign(this, { origin, program, runId, attempt, sabotage, results });
+  constructor({ origin, url, program, runId = "1001", attempt = "1", artifacts, sabotage = {}, results = {} }) {
+    Object.assign(this, { origin, url, program, runId, attempt, sabotage, results });
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), "stepseal-actions-"));
     this.artifacts = artifacts ?? path.join(this.folder, "artifacts");
     fs.mkdirSync(this.artifacts, { recursive: true });
@@ -250,6 +250,8 @@ export class Run {
   action(name, given, space) {
     if (name === "actions/checkout") {
       execFileSync("git", ["clone", "--quiet", "--depth", "1", "--branch", "main", `file://${this.origin}`, space]);
+      // Without credentials in the checkout, as `persist-credentials: false` leaves it.
+      if (this.url) execFileSync("git", ["-C", space, "remote", "set-url", "origin", this.url]);
     } else if (name === "$/.github/actions/stepseal") {
       // The program is on the PATH already; its own script would say so.
     } else if (name === "actions/upload-artifact") {

@@ -1,8 +1,9 @@
 // The workflows, run to their end with the real program and a real remote: a wave that goes well,
 // one with a failure and a cancelled job, a job that is run again, two orchestrators at once.
 import assert from "assert";
-import { execFileSync } from "child_process";
+import { execFileSync, spawn } from "child_process";
 import fs from "fs";
+import http from "http";
 import os from "os";
 import path from "path";
 import { Run } from "./runner.mjs";
@@ -15,6 +16,41 @@ const env = {
   PATH: process.env.PATH, HOME: home, GIT_CONFIG_NOSYSTEM: "1", LANG: "C.UTF-8", STEPSEAL_PRINCIPAL: "maintainer-1",
   GIT_AUTHOR_NAME: "it", GIT_AUTHOR_EMAIL: "it@localhost", GIT_COMMITTER_NAME: "it", GIT_COMMITTER_EMAIL: "it@localhost",
 };
+
+// git's own http backend, which lets in the job's token and counts pushes.
+const requests = { pushes: 0, refused: 0 };
+const server = http.createServer((request, response) => {
+  const known = `Basic ${Buffer.from("x-access-token:t").toString("base64")}`;
+  if (request.headers.authorization !== known) {
+    requests.refused += 1;
+    response.writeHead(401, { "WWW-Authenticate": 'Basic realm="git"' }).end();
+    return;
+  }
+  const url = new URL(request.url, "http://localhost");
+  if (request.method === "POST" && url.pathname.endsWith("/git-receive-pack")) requests.pushes += 1;
+  const backend = spawn("git", ["http-backend"], {
+    env: {
+      PATH: process.env.PATH, GIT_PROJECT_ROOT: room, GIT_HTTP_EXPORT_ALL: "1", REMOTE_USER: "jobs",
+      REQUEST_METHOD: request.method, PATH_INFO: url.pathname, QUERY_STRING: url.search.slice(1),
+      CONTENT_TYPE: request.headers["content-type"] ?? "", GIT_PROTOCOL: request.headers["git-protocol"] ?? "",
+      HTTP_CONTENT_ENCODING: request.headers["content-encoding"] ?? "",
+    },
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  request.pipe(backend.stdin);
+  const chunks = [];
+  backend.stdout.on("data", (chunk) => chunks.push(chunk));
+  backend.on("close", () => {
+    const answer = Buffer.concat(chunks);
+    const cut = answer.indexOf("\r\n\r\n");
+    const headers = Object.fromEntries(answer.subarray(0, cut).toString().split("\r\n").map((line) => line.split(/: (.*)/s).slice(0, 2)));
+    const status = Number((headers.Status ?? "200").split(" ")[0]);
+    delete headers.Status;
+    response.writeHead(status, headers).end(answer.subarray(cut + 4));
+  });
+});
+await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+const served = (name) => `http://127.0.0.1:${server.address().port}/${name}.git`;
 
 const WORKFLOW = `name: shop
 steps:
@@ -30,6 +66,7 @@ function repository(name, work) {
   const clone = path.join(room, name);
   const git = (...words) => execFileSync("git", words, { cwd: clone, env, encoding: "utf8" });
   execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", origin], { env });
+  execFileSync("git", ["-C", origin, "config", "http.receivepack", "true"], { env });
   execFileSync("git", ["clone", "--quiet", origin, clone], { env, stdio: "ignore" });
   const stepseal = (...words) => execFileSync(program, words, { cwd: clone, env: { ...env, STEPSEAL_EXECUTOR: "person-1" }, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   git("checkout", "--quiet", "-b", "main");
@@ -50,7 +87,7 @@ function repository(name, work) {
     return JSON.parse(stepseal("verify", "--json")).outcome;
   };
   const commits = () => Number(execFileSync("git", ["-C", origin, "rev-list", "--count", "stepseal-ledger"], { env, encoding: "utf8" }));
-  return { origin, stepseal, state, verified, commits };
+  return { origin, url: served(name), stepseal, state, verified, commits };
 }
 
 const INPUTS = { "work-item": "SHOP-1", executors: "20" };
@@ -62,7 +99,7 @@ const tell = (what) => {
 };
 
 async function cycle(repo, options = {}) {
-  const run = new Run({ origin: repo.origin, program, ...options });
+  const run = new Run({ origin: repo.origin, url: repo.url, program, ...options });
   const out = await run.workflow(ORCHESTRATOR, INPUTS);
   return { run, out };
 }
@@ -71,9 +108,11 @@ const shown = ({ run }) => run.log.join("\n");
 
 {
   const repo = repository("well", "echo web done\n");
-  const before = repo.commits();
+  const [before, pushes] = [repo.commits(), requests.pushes];
   const first = await cycle(repo);
   assert.equal(first.out.result, "success", shown(first));
+  assert.equal(requests.pushes - pushes, 2, "a wave's claims, and its results");
+  assert.ok(requests.refused > 0, "nobody is let in without the job's token");
   assert.deepEqual(repo.state(), { api: "done completed", web: "done completed", people: "ready queued", join: "waits " }, shown(first));
   assert.equal(repo.commits() - before, 2, "a cycle is two pushes");
   assert.equal(first.run.dispatched.length, 0, "a person's step is next: nothing to start");
@@ -119,7 +158,7 @@ const shown = ({ run }) => run.log.join("\n");
 
   // Somebody presses "re-run failed jobs": the plan stays, its executors come once more.
   const again = new Run({
-    origin: repo.origin, program, attempt: "2", artifacts: first.run.artifacts, results: { plan: first.out.jobs.plan },
+    origin: repo.origin, url: repo.url, program, attempt: "2", artifacts: first.run.artifacts, results: { plan: first.out.jobs.plan },
   });
   const out = await again.workflow(ORCHESTRATOR, INPUTS);
   const state = repo.state();
@@ -143,4 +182,5 @@ const shown = ({ run }) => run.log.join("\n");
   tell(`two orchestrators at once: each attempt was worked on once (${jobs.join(" and ")} jobs)`);
 }
 
+server.close();
 console.log(`${told.length} passed, 0 failed`);
