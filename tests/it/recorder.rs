@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "starts processes and reads the clock they share")]
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -82,6 +83,12 @@ struct Counted {
     ok: usize,
     fail: usize,
     unknown: usize,
+}
+
+impl std::fmt::Display for Counted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ok, {} refused, {} unknown", self.ok, self.fail, self.unknown)
+    }
 }
 
 /// Checks a history against the requests of the ledger, in the ledger's order.
@@ -209,10 +216,18 @@ fn linearizable(operations: &[&Operation], ledger: &[String]) -> bool {
 /// Starts one process each, all waiting for one pipe to close, and closes it: a common tick.
 ///
 /// The shell becomes the program, so a process is what its number says also when it is killed.
-fn at_a_tick(room: &Room, asks: &[(String, Vec<String>)], tick: impl FnOnce()) -> Vec<Child> {
+fn at_a_tick(
+    room: &Room,
+    clones: &[PathBuf],
+    asks: &[(String, Vec<String>)],
+    tick: impl FnOnce(),
+) -> Vec<Child> {
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let children = asks.iter().map(|(executor, args)| {
+    let children = asks.iter().enumerate().map(|(n, (executor, args))| {
         let mut shell = room.program("sh");
+        if let Some(clone) = clones.get(n % clones.len().max(1)) {
+            shell.current_dir(clone);
+        }
         shell.args(["-c", "read -r _; exec \"$0\" \"$@\" </dev/null", STEPSEAL]).args(args);
         shell.env("STEPSEAL_EXECUTOR", executor);
         shell.stdin(reader.try_clone().expect("the pipe again"));
@@ -232,6 +247,8 @@ fn words(args: &[&str]) -> Vec<String> {
 /// Everything that is needed to record.
 struct Recorder {
     room: Room,
+    /// Where the processes work; none for the room's own repository.
+    clones: Vec<PathBuf>,
     start: Instant,
     history: Vec<Operation>,
     dice: Dice,
@@ -247,7 +264,27 @@ impl Recorder {
         for item in 0..races.div_ceil(STEPS) {
             room.ok(&["delegate", "--plan", "plan.yaml", "--work-item", &format!("W{item}")]);
         }
-        Self { room, start: Instant::now(), history: Vec::new(), dice: Dice::new() }
+        let (clones, history) = (Vec::new(), Vec::new());
+        Self { room, clones, start: Instant::now(), history, dice: Dice::new() }
+    }
+
+    /// The same with a clone for each process, which share nothing but a remote.
+    fn among_clones(races: usize, clones: usize) -> Self {
+        let mut recorder = Self::new(races);
+        let room = &recorder.room;
+        room.git(&["init", "--quiet", "--bare", "../origin.git"]);
+        room.git(&["remote", "add", "origin", "../origin.git"]);
+        room.ok(&["init", "--remote", "origin", "--quiet"]);
+        recorder.clones = (0..clones)
+            .map(|n| {
+                let name = format!("c{n}");
+                room.git(&["clone", "--quiet", "../origin.git", &format!("../{name}")]);
+                let ran = room.run_in(&name, &["init", "--remote", "origin", "--quiet"]);
+                assert_eq!(ran.code, 0, "{ran}");
+                room.path().join(name)
+            })
+            .collect();
+        recorder
     }
 
     /// Runs a race and records what each was told; some are killed where `kills` says so.
@@ -266,7 +303,7 @@ impl Recorder {
         }
         let start = self.start;
         let mut invoked = Duration::ZERO;
-        let children = at_a_tick(&self.room, &commands, || invoked = start.elapsed());
+        let children = at_a_tick(&self.room, &self.clones, &commands, || invoked = start.elapsed());
         let delays: Vec<Option<Duration>> = (0..children.len())
             .map(|n| (n < kills).then(|| Duration::from_micros(self.dice.below(40_000))))
             .collect();
@@ -346,34 +383,7 @@ fn told(attempt: usize, ask: Ask, ran: &Ran) -> Option<Told> {
 fn races_of_real_processes_are_linearizable() {
     let (processes, races) = (rounds(16, 64), rounds(12, 200));
     let mut recorder = Recorder::new(races);
-    for race in 0..races {
-        let item = format!("W{}", race / STEPS);
-        let step = format!("s{:03}", race % STEPS + 1);
-        let named =
-            words(&["--work-item", &item, "--step", &step, "--attempt", &format!("{step}.1")]);
-        let with = |verb: &[&str]| [words(verb), named.clone()].concat();
-        let kills = if race % 10 < 2 { 2 } else { 0 };
-        if race % 2 == 0 {
-            let asks = (0..processes).map(|n| (n, Ask::Claim, with(&["claim"]))).collect();
-            recorder.race(race, asks, kills);
-            continue;
-        }
-        let claimed = recorder.race(race, vec![(0, Ask::Claim, with(&["claim"]))], 0);
-        let claim: Value = serde_json::from_str(&claimed[0].stdout).expect("JSON");
-        let claim = claim["claimId"].as_str().expect("a claim id").to_owned();
-        let asks = (0..processes)
-            .map(|n| {
-                let outcome = format!("by {n}");
-                let args = match n % 2 {
-                    0 => with(&["complete", "--claim", &claim, "--outcome", &outcome]),
-                    _ => with(&["requeue", "--lapsed", "--force", "--reason", &outcome]),
-                };
-                (n, Ask::End, args)
-            })
-            .collect();
-        recorder.race(race, asks, kills);
-    }
-    let took = recorder.start.elapsed();
+    let took = recorder.races(processes, races);
     let counted =
         check(&recorder.history, &recorder.ledger()).unwrap_or_else(|why| panic!("{why}"));
     recorder.room.ok(&["verify", "--deep"]);
@@ -385,13 +395,61 @@ fn races_of_real_processes_are_linearizable() {
             took.as_secs_f32()
         ),
     );
+    figure("P3", &format!("0 violations in {operations} operations ({counted})"));
+}
+
+/// The same among clones that share nothing but a remote.
+#[test]
+fn races_of_clones_are_linearizable() {
+    let (clones, races) = (rounds(5, 16), rounds(6, 50));
+    let mut recorder = Recorder::among_clones(races, clones);
+    recorder.races(clones, races);
+    // A git that a killed process had started may still push.
+    std::thread::sleep(Duration::from_millis(500));
+    recorder.room.ok(&["sync", "--quiet"]);
+    let counted =
+        check(&recorder.history, &recorder.ledger()).unwrap_or_else(|why| panic!("{why}"));
+    recorder.room.ok(&["verify", "--deep"]);
+    let operations = recorder.history.len();
     figure(
         "P3",
         &format!(
-            "0 violations in {operations} operations ({} ok, {} refused, {} unknown)",
-            counted.ok, counted.fail, counted.unknown
+            "{clones} clones × {races} races: 0 violations in {operations} operations ({counted})"
         ),
     );
+}
+
+impl Recorder {
+    fn races(&mut self, processes: usize, races: usize) -> Duration {
+        for race in 0..races {
+            let item = format!("W{}", race / STEPS);
+            let step = format!("s{:03}", race % STEPS + 1);
+            let named =
+                words(&["--work-item", &item, "--step", &step, "--attempt", &format!("{step}.1")]);
+            let with = |verb: &[&str]| [words(verb), named.clone()].concat();
+            let kills = if race % 10 < 2 { 2 } else { 0 };
+            if race % 2 == 0 {
+                let asks = (0..processes).map(|n| (n, Ask::Claim, with(&["claim"]))).collect();
+                self.race(race, asks, kills);
+                continue;
+            }
+            let claimed = self.race(race, vec![(0, Ask::Claim, with(&["claim"]))], 0);
+            let claim: Value = serde_json::from_str(&claimed[0].stdout).expect("JSON");
+            let claim = claim["claimId"].as_str().expect("a claim id").to_owned();
+            let asks = (0..processes)
+                .map(|n| {
+                    let outcome = format!("by {n}");
+                    let args = match n % 2 {
+                        0 => with(&["complete", "--claim", &claim, "--outcome", &outcome]),
+                        _ => with(&["requeue", "--lapsed", "--force", "--reason", &outcome]),
+                    };
+                    (n, Ask::End, args)
+                })
+                .collect();
+            self.race(race, asks, kills);
+        }
+        self.start.elapsed()
+    }
 }
 
 /// A small history that is right: 1 claims, 2 and 3 are told so, 1 ends it and 4 comes too late;

@@ -895,3 +895,85 @@ fn a_rewritten_remote_is_taken_over_by_decision_and_nothing_is_lost() {
     let (code, _) = net.json(0, &["claim", "--next"]);
     assert_eq!(code, 0, "work goes on");
 }
+
+/// An ssh server of its own on loopback, ended with the test.
+struct Sshd(std::process::Child);
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// ssh as people use it: an agentless key, a host that is known, git's own ssh command. Clones race,
+/// and one that is not let in is told so.
+#[test]
+fn over_ssh_clones_race_and_a_key_that_is_not_known_is_said() {
+    if !(crate::kit::has("sshd") && crate::kit::has("ssh-keygen")) {
+        return;
+    }
+    let net = Net::unfounded(4);
+    let dir = net.room.path().join("ssh");
+    std::fs::create_dir(&dir).expect("a folder");
+    let shell = |program: &str, args: &[&str]| {
+        let output = net.room.program(program).args(args).output().expect("it starts");
+        assert!(output.status.success(), "{program} {args:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    };
+    let path = |name: &str| dir.join(name).display().to_string();
+    for key in ["host", "user", "stranger"] {
+        shell("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &path(key)]);
+    }
+    std::fs::copy(path("user.pub"), path("authorized")).expect("a copy");
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one").port();
+    let config = format!(
+        "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPidFile {}\nAuthorizedKeysFile {}\n\
+         StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n",
+        path("host"),
+        path("pid"),
+        path("authorized")
+    );
+    std::fs::write(path("config"), config).expect("a file");
+    // Where root starts it, it wants this folder.
+    drop(std::fs::create_dir_all("/run/sshd"));
+    let program = shell("sh", &["-c", "command -v sshd"]);
+    let mut sshd = net.room.program(&program);
+    sshd.args(["-D", "-e", "-f", &path("config")]).stdout(Stdio::null()).stderr(Stdio::null());
+    let _sshd = Sshd(sshd.spawn().expect("sshd starts"));
+    let begun = std::time::Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "sshd does not answer");
+        std::thread::yield_now();
+    }
+    let user = shell("id", &["-un"]);
+    let url =
+        format!("ssh://{user}@127.0.0.1:{port}{}", net.room.path().join("origin.git").display());
+    let ssh = |key: &str| {
+        format!(
+            "ssh -i {} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile={}",
+            path(key),
+            path("known")
+        )
+    };
+    for n in 0..4 {
+        let clone = format!("../c{n}");
+        net.git(&["-C", &clone, "remote", "set-url", "origin", &url]);
+        let key = if n == 3 { "stranger" } else { "user" };
+        net.git(&["-C", &clone, "config", "core.sshCommand", &ssh(key)]);
+    }
+    let (code, told) = net.json(3, &["init", "--remote", "origin"]);
+    assert_eq!((code, &told["reason"]), (3, &"remote-credentials".into()), "{told}");
+    let net = Net { clones: 3, ..net };
+    net.found();
+    assert_eq!(net.run(0, &["delegate", "--prompt", "x", "--work-item", "X"]).code, 0);
+    let claim = ["claim", "--work-item", "X", "--step", "phase-setup"];
+    let codes: Vec<i32> = std::thread::scope(|scope| {
+        let net = &net;
+        let racers: Vec<_> = (0..3).map(|n| scope.spawn(move || net.run(n, &claim).code)).collect();
+        racers.into_iter().map(|racer| racer.join().expect("a racer")).collect()
+    });
+    let count = |code: i32| codes.iter().filter(|one| **one == code).count();
+    assert_eq!((count(0), count(6)), (1, 2), "{codes:?}");
+    net.settle();
+}
