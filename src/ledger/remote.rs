@@ -295,7 +295,7 @@ fn said(output: &str) -> String {
 /// Waits a random part of a growing pause between two pushes, which take tenths of a second each:
 /// full jitter, so that losers do not lose together.
 fn back_off(lost: u32, chance: u64) {
-    let longest = 50u64.saturating_mul(1 << lost.min(5));
+    let longest = 100u64.saturating_mul(1 << lost.min(5));
     std::thread::sleep(Duration::from_micros(chance % (longest * 1000)));
 }
 
