@@ -14,8 +14,8 @@ use super::store::Store;
 use super::tree;
 use crate::artifact::{self, HANDOFF, LEDGER_FOLDER};
 use crate::domain::event::Event;
-use crate::domain::id::{Digest, ItemId};
-use crate::domain::state::{Illegal, ItemState, LedgerState};
+use crate::domain::id::{AttemptId, Digest, ItemId};
+use crate::domain::state::{AttemptState, Illegal, ItemState, LedgerState};
 use crate::domain::workflow::{Workflow, WorkflowDefinition};
 
 /// An event as it stands in the tree.
@@ -38,6 +38,13 @@ pub struct ItemFold {
 impl ItemFold {
     pub(super) fn new(state: ItemState, workflow: Arc<Workflow>) -> Self {
         Self { state: Arc::new(state), workflow, kept: 0 }
+    }
+
+    /// What is on record of an attempt of a step of this version.
+    #[must_use]
+    pub fn attempt(&self, id: &AttemptId) -> Option<&AttemptState> {
+        let at = self.workflow.position(id.key())?;
+        self.state.steps[at].attempt(id.number())
     }
 }
 

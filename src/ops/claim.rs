@@ -74,10 +74,8 @@ fn original(
     let fold = snapshot.known_item(item)?;
     let seen = moment.request.as_ref().and_then(|request| fold.state.requests.get(&request.id));
     let attempt = seen.and_then(|seen| seen.attempt.clone());
-    let claim = attempt.as_ref().and_then(|attempt| {
-        let at = fold.workflow.position(attempt.key())?;
-        Some(fold.state.steps[at].attempt(attempt.number())?.claim.as_ref()?.id)
-    });
+    let claim =
+        attempt.as_ref().and_then(|attempt| Some(fold.attempt(attempt)?.claim.as_ref()?.id));
     match (attempt, claim) {
         (Some(attempt), Some(claim)) => {
             Ok(Claimed { item: item.clone(), attempt, claim, fresh: false })

@@ -82,8 +82,7 @@ pub fn complete(
     };
     let claim = |attempt: &AttemptId| {
         let fold = ledger.snapshot().ok()?.known_item(item).ok()?;
-        let at = fold.workflow.position(attempt.key())?;
-        Some(fold.state.steps[at].attempt(attempt.number())?.claim.as_ref()?.id)
+        Some(fold.attempt(attempt)?.claim.as_ref()?.id)
     };
     let (ask, runs) = checked(item, ask, checks, moment, told, &judge, &claim)?;
     let receipt = ledger.transact(moment, |snapshot| {

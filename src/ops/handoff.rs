@@ -349,17 +349,7 @@ pub fn spool(
     let judge = |ask: &Complete| held.decide(ask, &moment).map_err(LedgerError::from);
     let (item, claim) = (&ticket.work_item_id, Some(ticket.claim_id));
     let (ask, runs) = checked(item, &ask, checks, &moment, told, &judge, &|_| claim)?;
-    let facts = match judge(&ask)? {
-        Decided::Facts(facts) => facts,
-        Decided::Unchanged(_) => {
-            let why = "the ticket's attempt has ended already".to_owned();
-            return Err(LedgerError::Invalid(why).into());
-        }
-    };
-    let event = facts
-        .into_iter()
-        .next()
-        .ok_or_else(|| LedgerError::Invalid("a completion was decided without a fact".into()))?;
+    let event = the_end(judge(&ask)?, "the ticket's attempt has ended already")?;
     put(event, runs, folder)
 }
 
@@ -379,25 +369,12 @@ pub fn keep(
 ) -> Result<Spooled, OpsError> {
     let snapshot = ledger.snapshot()?;
     let fold = snapshot.known_item(item)?;
-    let claim = |attempt: &AttemptId| {
-        let at = fold.workflow.position(attempt.key())?;
-        fold.state.steps[at].attempt(attempt.number())?.claim.as_ref()
-    };
+    let claim = |attempt: &AttemptId| fold.attempt(attempt)?.claim.as_ref();
     let judge =
         |ask: &Complete| snapshot.decide(item, &Ask::Complete(Box::new(ask.clone())), moment);
     let id = |attempt: &AttemptId| claim(attempt).map(|claim| claim.id);
     let (ask, runs) = checked(item, ask, checks, moment, told, &judge, &id)?;
-    let facts = match judge(&ask)? {
-        Decided::Facts(facts) => facts,
-        Decided::Unchanged(_) => {
-            let why = "it is on record already: there is nothing to keep".to_owned();
-            return Err(LedgerError::Invalid(why).into());
-        }
-    };
-    let event = facts
-        .into_iter()
-        .next()
-        .ok_or_else(|| LedgerError::Invalid("a completion was decided without a fact".into()))?;
+    let event = the_end(judge(&ask)?, "it is on record already: there is nothing to keep")?;
     let attempt = event.attempt_id.clone();
     if let Some((attempt, claim)) = attempt.and_then(|id| Some((id.clone(), claim(&id)?)))
         && claim.executor != moment.actor.id
@@ -414,6 +391,18 @@ pub fn keep(
         .into());
     }
     put(event, runs, &ledger.outbox())
+}
+
+/// The fact that a completion comes to; `unchanged` is said where there is none.
+fn the_end(decided: Decided, unchanged: &str) -> Result<Event, LedgerError> {
+    let why = match decided {
+        Decided::Facts(facts) => match facts.into_iter().next() {
+            Some(end) => return Ok(end),
+            None => "a completion was decided without a fact",
+        },
+        Decided::Unchanged(_) => unchanged,
+    };
+    Err(LedgerError::Invalid(why.to_owned()))
 }
 
 /// Writes a handoff into a folder, once.

@@ -108,8 +108,7 @@ pub(super) fn run(
     }
     reply.lines.extend(check_lines(&done.checks));
     let took = receipt.items.get(&item).and_then(|fold| {
-        let at = fold.workflow.position(&key)?;
-        let attempt = fold.state.steps[at].attempt(done.attempt.number())?;
+        let attempt = fold.attempt(&done.attempt)?;
         let claim = attempt.claim.as_ref()?;
         let seconds = (attempt.end.as_ref()?.at - claim.at).num_seconds();
         Some(format!(" by {} in {}", claim.executor, span(seconds)))
